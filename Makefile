@@ -1,0 +1,70 @@
+# `make run` serves, `make test` tests, `make check` is the whole gate. Each sets up what it needs.
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+# A network that hiccups is not a reason to fail an install.
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --retries 10
+find-python = $$(for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+  command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done)
+
+.PHONY: run test test-long check t dev seed sql bench bench-recall lock format clean generate
+
+$(BIN)/python:
+	@py=$(find-python); [ -n "$$py" ] || { echo "Aurra needs Python 3.11 or newer on the PATH." >&2; exit 1; }; \
+	echo "making the environment in $(VENV) with $$($$py --version)"; \
+	$$py -m venv $(VENV) || { rm -rf $(VENV); echo "This Python cannot make environments; on Debian: apt install python3-venv." >&2; exit 1; }
+
+$(VENV)/.run: $(BIN)/python requirements.lock pyproject.toml
+	@echo "installing packages"
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --no-build-isolation -e . && touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements-dev.lock
+	@echo "installing what the tests need"
+	@$(PIP) --require-hashes -r requirements-dev.lock
+	@$(PIP) --no-deps --no-build-isolation -e ./sdk/python && touch $@
+
+run: $(VENV)/.run  ## embedded Postgres, an account, a key, the service on PORT
+	@exec $(BIN)/aurra serve --first-key
+
+dev: $(VENV)/.run  ## the same, restarted when the code changes
+	@exec $(BIN)/aurra serve --first-key --reload
+
+test: $(VENV)/.dev  ## everything but the long variants
+	@$(BIN)/python -m pytest -m "not long"
+
+test-long: $(VENV)/.dev
+	@$(BIN)/python -m pytest -m long --timeout 3600
+
+t: $(VENV)/.dev  ## one test: make t T=tests/pure/test_timeline.py
+	@$(BIN)/python -m pytest $(T)
+
+check: $(VENV)/.dev  ## the gate: format, lint, types, layers, generated files, tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/basedpyright --warnings
+	@$(BIN)/lint-imports
+	@$(BIN)/python sdk/python/generate.py --check
+	@$(MAKE) --no-print-directory test
+
+generate: $(VENV)/.dev  ## rewrite what is generated: the SDK, migrations/schema.sql
+	@$(BIN)/python sdk/python/generate.py
+	@$(BIN)/python -m tests.house.schema_dump > migrations/schema.sql.new && mv migrations/schema.sql.new migrations/schema.sql
+
+format: $(VENV)/.dev
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev  ## speed, as ratios against raw asyncpg on the same Postgres
+	@$(BIN)/python -m tests.bench.service
+
+bench-recall: $(VENV)/.dev  ## recall on LoCoMo (DATA=path of its JSON file)
+	@$(BIN)/python -m tests.bench.recall $(DATA)
+
+lock: $(VENV)/.dev  ## needs uv; writes lock files that name no host
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --no-header --group build -o requirements.lock pyproject.toml
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --no-header --group build --group dev -o requirements-dev.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist

@@ -1,0 +1,108 @@
+"""What a provider must be: the two protocols, and the guard that keeps providers out of transactions."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+_in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
+
+
+@contextlib.contextmanager
+def transaction_open() -> Iterator[None]:
+    """While this is open, `outside()` raises: a transaction must not wait for the network."""
+    token = _in_transaction.set(True)
+    try:
+        yield
+    finally:
+        _in_transaction.reset(token)
+
+
+def outside() -> None:
+    """Called by every provider before it leaves the process. Raises RuntimeError inside a transaction."""
+    if _in_transaction.get():
+        raise RuntimeError("a provider was called inside a database transaction")
+
+
+class Embedder(Protocol):
+    """Texts to vectors."""
+
+    @property
+    def name(self) -> str:
+        """The model's name, stored with each vector; vectors of different names are never compared."""
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """Length of each vector."""
+        ...
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """One unit-length row a text, shape (len(texts), dimension). Raises `Unavailable` (embedder_unavailable)."""
+        ...
+
+    async def close(self) -> None:
+        """Releases threads and connections."""
+        ...
+
+
+class Secret(msgspec.Struct, frozen=True):
+    """A provider's key: held in memory for one request; its repr, str and JSON never show it."""
+
+    _value: str
+
+    def __repr__(self) -> str:
+        return "***"
+
+    __str__ = __repr__
+
+    def reveal(self) -> str:
+        """The key itself, for the header of an outgoing request only."""
+        return self._value
+
+
+class ModelChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """Which model to call, where, with whose key."""
+
+    provider: str
+    model: str
+    api_key: Secret | None = None
+    base_url: str | None = None
+    extra: dict[str, Any] = {}
+
+
+class Completion(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model answered, decoded."""
+
+    value: dict[str, Any]
+    """The JSON object, as the schema asked; the caller still validates it."""
+    rung: str
+    """How it was obtained: `json_schema`, `json_object`, `tool_call` or `repaired`."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+class LanguageModel(Protocol):
+    """Text in, a JSON object by schema out."""
+
+    @property
+    def provider(self) -> str:
+        """The adapter's name, e.g. `openai`."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """The model's name as the provider knows it."""
+        ...
+
+    async def complete(self, *, system: str, user: str, schema: dict[str, Any], schema_name: str) -> Completion:
+        """Raises `ProviderError`; never anything else, and never with the key or the prompt in its message."""
+        ...
+
+    async def close(self) -> None:
+        """Closes connections."""
+        ...
