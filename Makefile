@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --retrie
 find-python = $$(for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
   command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done)
 
-.PHONY: run test test-long check t dev seed sql bench bench-recall lock format clean generate
+.PHONY: run test test-long check t bench bench-recall lock format clean generate
 
 $(BIN)/python:
 	@py=$(find-python); [ -n "$$py" ] || { echo "Aurra needs Python 3.11 or newer on the PATH." >&2; exit 1; }; \
@@ -19,18 +19,7 @@ $(VENV)/.run: $(BIN)/python requirements.lock pyproject.toml
 	@$(PIP) --require-hashes -r requirements.lock
 	@$(PIP) --no-deps --no-build-isolation -e . && touch $@
 
-$(VENV)/.dev: $(VENV)/.run requirements-dev.lock
-	@echo "installing what the tests need"
-	@$(PIP) --require-hashes -r requirements-dev.lock
-	@$(PIP) --no-deps --no-build-isolation -e ./sdk/python && touch $@
-
-run: $(VENV)/.run  ## embedded Postgres, an account, a key, the service on PORT
-	@exec $(BIN)/aurra serve --first-key
-
-dev: $(VENV)/.run  ## the same, restarted when the code changes
-	@exec $(BIN)/aurra serve --first-key --reload
-
-test: $(VENV)/.dev  ## everything but the long variants
+$(VENV)/.test: $(VENV)/.dev  ## everything but the long variants
 	@$(BIN)/python -m pytest -m "not long"
 
 test-long: $(VENV)/.dev

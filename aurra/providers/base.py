@@ -1,31 +1,15 @@
-"""What a provider must be: the two protocols, and the guard that keeps providers out of transactions."""
+"""What a provider must be: the two protocols. Each calls `outside()` before it leaves the process."""
 
-import contextlib
-from collections.abc import Iterator, Sequence
-from contextvars import ContextVar
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-_in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
+from aurra.guard import outside
 
-
-@contextlib.contextmanager
-def transaction_open() -> Iterator[None]:
-    """While this is open, `outside()` raises: a transaction must not wait for the network."""
-    token = _in_transaction.set(True)
-    try:
-        yield
-    finally:
-        _in_transaction.reset(token)
-
-
-def outside() -> None:
-    """Called by every provider before it leaves the process. Raises RuntimeError inside a transaction."""
-    if _in_transaction.get():
-        raise RuntimeError("a provider was called inside a database transaction")
+__all__ = ["Completion", "Embedder", "LanguageModel", "ModelChoice", "Secret", "outside"]
 
 
 class Embedder(Protocol):

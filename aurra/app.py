@@ -1,0 +1,102 @@
+"""The composition root: settings → database → providers → operations → the ASGI application."""
+
+import contextlib
+import re
+from collections.abc import AsyncGenerator
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Litestar, Request, Response, get
+from litestar.config.cors import CORSConfig
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
+
+from aurra import __version__
+from aurra.context import Clock, Service, database_clock
+from aurra.errors import AurraError, BadRequest, NotFound, Unavailable
+from aurra.faces import openapi, rest
+from aurra.ops import OPERATIONS
+from aurra.providers.embed import open_embedder
+from aurra.providers.llm import open_model
+from aurra.settings import Settings
+from aurra.store import accounts, migrate, pool
+
+AnyRequest = Request[Any, Any, Any]
+
+
+@contextlib.asynccontextmanager
+async def open_service(settings: Settings, dsn: str, clock: Clock = database_clock) -> AsyncGenerator[Service]:
+    """A service on a migrated database. Raises CannotStart when it would not be safe to serve."""
+    await migrate.require_safe(dsn)
+    database = await pool.open_database(dsn, size=settings.aurra_pool_size)
+    embedder = None
+    try:
+        embedder = open_embedder(settings.aurra_embedder)
+        async with database.read(UUID(int=0)) as tx:
+            secret = await accounts.service_secret(tx, "cursor")
+        yield Service(
+            settings=settings,
+            database=database,
+            embedder=embedder,
+            open_model=open_model,
+            cursor_secret=secret,
+            clock=clock,
+        )
+    finally:
+        if embedder is not None:
+            await embedder.close()
+        await database.close()
+
+
+def build_app(service: Service) -> Litestar:
+    """The ASGI application over a running service."""
+
+    @get("/", include_in_schema=False)
+    async def index(request: AnyRequest) -> Response[bytes]:
+        return await rest.respond(request, lambda id_: _json(openapi.index(), id_))
+
+    @get("/openapi.json", include_in_schema=False)
+    async def document(request: AnyRequest) -> Response[bytes]:
+        return await rest.respond(request, lambda id_: _json(openapi.document(), id_))
+
+    @get(["/health", "/health/live"], include_in_schema=False)
+    async def live(request: AnyRequest) -> Response[bytes]:
+        return await rest.respond(request, lambda id_: _json({"status": "ok", "version": __version__}, id_))
+
+    @get("/health/ready", include_in_schema=False)
+    async def ready(request: AnyRequest) -> Response[bytes]:
+        return await rest.respond(request, lambda id_: _ready(service, id_))
+
+    return Litestar(
+        [index, document, live, ready, *rest.handlers(service, list(OPERATIONS.values()))],
+        openapi_config=None,
+        cors_config=CORSConfig(allow_origins=["*"], expose_headers=["X-Request-Id", "Retry-After", "X-Plan-Warning"]),
+        exception_handlers={Exception: _refused},
+        request_max_body_size=None,
+    )
+
+
+async def _json(value: object, request_id: str) -> Response[bytes]:
+    return Response(msgspec.json.encode(value), media_type="application/json", headers={"X-Request-Id": request_id})
+
+
+async def _ready(service: Service, request_id: str) -> Response[bytes]:
+    if not await service.database.is_ready():
+        raise Unavailable("The database does not answer.")
+    return await _json({"status": "ready", "version": __version__}, request_id)
+
+
+def _refused(request: AnyRequest, error: Exception) -> Response[bytes]:
+    """What the framework itself refuses: a path that is not there, a method it does not have, a broken request."""
+    return rest.problem(_as_ours(request, error), rest.request_id_of(request))
+
+
+def _as_ours(request: AnyRequest, error: Exception) -> AurraError:
+    path = request.url.path
+    if isinstance(error, NotFoundException):
+        return NotFound(f"There is nothing at {path}.", code="no_such_path")
+    if isinstance(error, MethodNotAllowedException):
+        return NotFound(f"{path} has no {request.method}.", code="method_not_allowed")
+    if isinstance(error, HTTPException) and error.status_code < 500:
+        return BadRequest(f"The request cannot be read: {re.sub(r'[^ -~]', '?', error.detail)}")
+    return AurraError("Something failed inside; nothing is known to be stored.")

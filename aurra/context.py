@@ -1,0 +1,106 @@
+"""What an operation may touch: who calls, and the service's parts. Operations take nothing else."""
+
+import datetime as dt
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+import msgspec
+
+from aurra.errors import NotFound
+from aurra.providers.base import Embedder, LanguageModel, ModelChoice
+from aurra.settings import Settings
+from aurra.store.pool import Database
+from aurra.types.accounts import AgentSettings
+
+Clock = Callable[[], dt.datetime | None]
+"""None means the database's own clock, which is what serves; tests crank one by hand."""
+
+
+def database_clock() -> None:
+    """Leaves the time to the database."""
+    return
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """The key that was presented, and what it may."""
+
+    company_id: UUID
+    key_id: str
+    scopes: frozenset[str]
+    tenant_id: str | None
+    """The one tenant this key is pinned to; None is not pinned."""
+    settings: AgentSettings
+
+
+class Callers:
+    """Keys that were checked lately, by their hash; each is looked up again after `SECONDS`, so that one that is
+    revoked is refused everywhere within five."""
+
+    SECONDS = 3.0
+    MOST = 10_000
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, tuple[float, Caller]] = {}
+
+    def find(self, secret_hash: bytes) -> Caller | None:
+        """The caller, if its key was checked within the last seconds."""
+        known = self._known.get(secret_hash)
+        return known[1] if known and time.monotonic() - known[0] < self.SECONDS else None
+
+    def keep(self, secret_hash: bytes, caller: Caller) -> None:
+        """Remembers a checked key."""
+        if len(self._known) >= self.MOST:
+            self._known.clear()
+        self._known[secret_hash] = (time.monotonic(), caller)
+
+    def forget(self, key_id: str) -> None:
+        """The next request with this key is looked up."""
+        self._known = {hash_: known for hash_, known in self._known.items() if known[1].key_id != key_id}
+
+
+class Service(msgspec.Struct, kw_only=True):
+    """The parts of a running service; made once by `app.py`."""
+
+    settings: Settings
+    database: Database
+    embedder: Embedder | None
+    open_model: Callable[[ModelChoice], LanguageModel]
+    cursor_secret: bytes
+    clock: Clock = database_clock
+    callers: Callers = msgspec.field(default_factory=Callers)
+    in_flight: set[tuple[UUID, str]] = msgspec.field(default_factory=set)
+    """Idempotency keys whose first request is still running in this process."""
+
+
+class Context(msgspec.Struct, kw_only=True):
+    """One request: its caller, its id, and what the face should tell beside the answer."""
+
+    service: Service
+    caller: Caller
+    request_id: str
+    idempotency_key: str | None = None
+    replayed: bool = False
+    """Set when the answer is the stored one of an earlier request."""
+    plan_warning: str | None = None
+
+    @property
+    def company_id(self) -> UUID:
+        return self.caller.company_id
+
+    @property
+    def database(self) -> Database:
+        return self.service.database
+
+    def tenant(self, asked: str | None) -> str:
+        """The tenant as stored: '' is the default one. Raises NotFound for another than the key is pinned to."""
+        pinned = self.caller.tenant_id
+        if pinned is None:
+            return asked or ""
+        if asked not in (None, "", pinned):
+            raise NotFound("There is nothing of that id or tenant for this key.")
+        return pinned
+
+    def sees(self, tenant_id: str) -> bool:
+        """Whether a memory of that tenant exists for this key."""
+        return self.caller.tenant_id in (None, tenant_id)

@@ -1,0 +1,144 @@
+"""The operator's commands: migrate, accounts, keys, doctor. `main.py` adds `serve`; they work while it runs."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import click
+import msgspec
+
+from aurra import __version__, keys
+from aurra.errors import CannotStart
+from aurra.faces import examining
+from aurra.settings import read_settings
+from aurra.store import migrate as migrations
+from aurra.store import provision
+from aurra.store.accounts import Directory, open_directory
+
+
+class Commands(click.Group):
+    """Shows what stops a command as one sentence, with exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command."""
+        try:
+            return super().invoke(ctx)
+        except CannotStart as error:
+            click.echo(f"aurra: {error}", err=True)
+            sys.exit(1)
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+
+@click.group(cls=Commands)
+@click.version_option(__version__, prog_name="aurra")
+def main() -> None:
+    """Aurra: memory infrastructure for AI agents."""
+
+
+@main.command()
+@click.option("--check", is_flag=True, help="Only say what is pending; exit code 1 if anything is.")
+def migrate(check: bool) -> None:
+    """Apply pending migrations."""
+
+    async def work() -> bool:
+        async with provision.database(read_settings(), prepare=False) as dsn:
+            names = await (migrations.pending(dsn) if check else migrations.migrate(dsn))
+        for name in names:
+            click.echo(f"{'pending' if check else 'applied'} {name}")
+        if not names:
+            click.echo("nothing is pending")
+        return check and bool(names)
+
+    if run(work()):
+        sys.exit(1)
+
+
+@main.group()
+def accounts() -> None:
+    """Accounts: who owns memories."""
+
+
+@accounts.command("create")
+@click.argument("name")
+@click.option(
+    "--plan", default="enterprise", show_default=True, help="free, starter, pro, enterprise, or one of your own."
+)
+def create_account(name: str, plan: str) -> None:
+    """Make an account."""
+    account = _directory(lambda directory: directory.create_account(name, plan))
+    click.echo(f"{account.id} {account.name} {account.plan}")
+
+
+@accounts.command("list")
+def list_accounts() -> None:
+    """Show all accounts: id, name, plan."""
+    for account in _directory(lambda directory: directory.list_accounts()):
+        click.echo(f"{account.id} {account.name} {account.plan}")
+
+
+@accounts.command("plan")
+@click.argument("name")
+@click.argument("plan")
+def change_plan(name: str, plan: str) -> None:
+    """Move an account to another plan, at once."""
+    _directory(lambda directory: directory.change_plan(name, plan))
+    click.echo(f"{name} is on {plan}")
+
+
+@main.group("keys")
+def keys_group() -> None:
+    """Keys: what callers present."""
+
+
+@keys_group.command("create")
+@click.option("--account", "account_name", required=True, help="Whose key.")
+@click.option("--scopes", default="full", show_default=True, help="full, read_only, or scopes with commas.")
+@click.option("--json", "as_json", is_flag=True, help="Print {key, id, account}.")
+def create_key(account_name: str, scopes: str, as_json: bool) -> None:
+    """Make a key and print it, once."""
+    wanted = keys.parse_scopes(scopes)
+
+    async def work(directory: Directory) -> keys.NewKey:
+        return await directory.create_key(await directory.get_account(account_name), wanted)
+
+    key = _directory(work)
+    shown = {"key": key.raw, "id": key.key_id, "account": account_name}
+    click.echo(msgspec.json.encode(shown).decode() if as_json else key.raw)
+
+
+@keys_group.command("list")
+def list_keys() -> None:
+    """Show all keys: id, account, last four characters, scopes, state."""
+    for key in _directory(lambda directory: directory.list_keys()):
+        state = "revoked" if key.revoked_at else "active"
+        click.echo(f"{key.id} {key.account} …{key.last_four} {','.join(key.scopes)} {state}")
+
+
+@keys_group.command("revoke")
+@click.argument("key_id", metavar="ID")
+def revoke_key(key_id: str) -> None:
+    """Refuse a key from now on (within five seconds, everywhere)."""
+    account = _directory(lambda directory: directory.revoke_key(key_id))
+    click.echo(f"{key_id} of {account} is revoked")
+
+
+@main.command()
+def doctor() -> None:
+    """Check the installation and the invariants of its data; exit code 1 if something is wrong."""
+    if not run(examining.examine(read_settings())):
+        sys.exit(1)
+
+
+def _directory(work: Callable[[Directory], Coroutine[Any, Any, Any]]) -> Any:
+    async def inside() -> Any:
+        async with provision.database(read_settings()) as dsn, open_directory(dsn) as directory:
+            return await work(directory)
+
+    return run(inside())
+
+
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    """Runs a command's work to its end."""
+    return asyncio.run(work)

@@ -1,0 +1,149 @@
+"""REST: every operation of the registry as one endpoint; nothing here knows what any of them does."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.handlers import HTTPRouteHandler
+
+from aurra.context import Context, Service
+from aurra.errors import AurraError, BadRequest, PayloadTooLarge, Unavailable, UnsupportedMedia
+from aurra.faces import auth, decoding, problems
+from aurra.ops import Operation, call
+
+log = structlog.get_logger("aurra")
+
+AnyRequest = Request[Any, Any, Any]
+_BODY_SECONDS = 10
+_ONCE = (b"authorization", b"host", b"content-length")
+_JSON = re.compile(r"application/(?:[\w.-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
+_encode = msgspec.json.Encoder().encode
+
+
+def handlers(service: Service, operations: list[Operation]) -> list[HTTPRouteHandler]:
+    """A route handler for every path of every operation."""
+    return [
+        _handler(service, op, path, name)
+        for op in operations
+        for path, name in [(op.path, op.id), *((alias, f"{op.id}_{n}") for n, alias in enumerate(op.aliases, 1))]
+    ]
+
+
+def _handler(service: Service, op: Operation, path: str, name: str) -> HTTPRouteHandler:
+    async def endpoint(request: AnyRequest) -> Response[bytes]:
+        return await respond(request, lambda id_: _run(service, op, request, id_))
+
+    return HTTPRouteHandler(
+        re.sub(r"{(\w+)}", r"{\1:str}", path),
+        http_method=op.method,
+        name=name,
+        operation_id=name,
+        status_code=200,
+        include_in_schema=False,
+    )(endpoint)
+
+
+async def respond(request: AnyRequest, work: Callable[[str], Any]) -> Response[bytes]:
+    """The response of some work, or of the error it raised; never an exception."""
+    request_id = request_id_of(request)
+    try:
+        return await work(request_id)
+    except AurraError as error:
+        return problem(error, request_id)
+    except Exception as error:
+        log.error("failed", request_id=request_id, path=request.url.path, kind=type(error).__name__, exc_info=True)
+        return problem(AurraError("Something failed inside; nothing is known to be stored."), request_id)
+
+
+def problem(error: AurraError, request_id: str) -> Response[bytes]:
+    """An error as a response."""
+    return Response(
+        problems.body(error, request_id),
+        status_code=error.status,
+        media_type="application/problem+json",
+        headers={"X-Request-Id": request_id, **problems.headers(error)},
+    )
+
+
+def request_id_of(request: AnyRequest) -> str:
+    """The caller's own id where it is a sensible one, else a new one; the same for the whole request."""
+    state = request.scope["state"]
+    if "request_id" not in state:
+        given = request.headers.get("x-request-id", "")
+        state["request_id"] = given if re.fullmatch(r"[\w.:-]{1,128}", given) else uuid4().hex
+    return state["request_id"]
+
+
+async def _run(service: Service, op: Operation, request: AnyRequest, request_id: str) -> Response[bytes]:
+    _require_single_headers(request)
+    caller = await auth.authenticate(service, request.headers.get("authorization"))
+    body = await _body(request, op.body_limit) if op.method != "GET" else b""
+    query = {} if op.method in ("POST", "PATCH") else dict(request.query_params)
+    decoded, ignored = decoding.decode(
+        op, body or (b"" if query or op.method in ("GET", "DELETE") else b"{}"), request.path_params, query
+    )
+    ctx = Context(
+        service=service,
+        caller=caller,
+        request_id=request_id,
+        idempotency_key=request.headers.get("idempotency-key") if op.is_idempotent else None,
+    )
+    answer = await call(ctx, op, decoded)
+    answer.warnings += [f"The field `{name}` is unknown and was ignored." for name in ignored]
+    return Response(_encode(answer), status_code=200, media_type="application/json", headers=_headers(ctx, request_id))
+
+
+def _headers(ctx: Context, request_id: str) -> dict[str, str]:
+    found = {"X-Request-Id": request_id}
+    if ctx.replayed:
+        found["Idempotent-Replayed"] = "true"
+    if ctx.plan_warning:
+        found["X-Plan-Warning"] = ctx.plan_warning.encode("ascii", "replace").decode()
+    return found
+
+
+def _require_single_headers(request: AnyRequest) -> None:
+    names = [name for name, _ in request.scope["headers"] if name in _ONCE]
+    for name in _ONCE:
+        if names.count(name) > 1:
+            text = name.decode().title()
+            raise BadRequest(f"The header {text} was sent twice.", code="duplicate_header", param=text)
+
+
+async def _body(request: AnyRequest, limit: int) -> bytes:
+    """The body. Raises PayloadTooLarge over the limit, UnsupportedMedia for what is not plain JSON."""
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > limit:
+        raise _too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise _too_large(limit)
+                chunks.append(chunk)
+    except TimeoutError:
+        raise Unavailable(f"The body did not arrive within {_BODY_SECONDS} seconds.") from None
+    body = b"".join(chunks)
+    if body.strip():
+        _require_json(request)
+    return body.strip()
+
+
+def _require_json(request: AnyRequest) -> None:
+    kind = request.headers.get("content-type", "")
+    if not _JSON.fullmatch(kind.strip()):
+        raise UnsupportedMedia(f"The body must be JSON; its Content-Type is {kind or 'missing'!r}.")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedMedia("The body must not be compressed.")
+
+
+def _too_large(limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The body is over {limit // 1024 // 1024} MiB.")

@@ -1,0 +1,111 @@
+"""The `aurra` command: the operator's commands, and `serve`."""
+
+import logging
+import socket
+import sys
+
+import click
+import structlog
+import uvicorn
+
+from aurra.app import build_app, open_service
+from aurra.errors import CannotStart
+from aurra.faces import cli
+from aurra.keys import SCOPES
+from aurra.settings import Settings, read_settings
+from aurra.store import migrate, provision
+from aurra.store.accounts import Directory, open_directory
+
+main = cli.main
+_DRAIN_SECONDS = 25
+
+
+@main.command()
+@click.option("--first-key", is_flag=True, help="Where there is no account, make one and print its key.")
+def serve(first_key: bool) -> None:
+    """Serve on AURRA_HOST and PORT until interrupted; applies pending migrations first."""
+    cli.run(_serve(read_settings(), first_key=first_key))
+
+
+async def _serve(settings: Settings, *, first_key: bool) -> None:
+    _configure_logs(settings)
+    listener = _listen(settings)
+    host, port = listener.getsockname()[:2]
+    url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - compared, not bound
+    click.echo(f"Aurra: {'database of DATABASE_URL' if settings.dsn else f'data in {settings.home}'}")
+    async with provision.database(settings, prepare=False) as dsn:
+        for name in await migrate.migrate(dsn):
+            click.echo(f"Aurra: applied {name}")
+        if first_key:
+            async with open_directory(dsn) as directory:
+                click.echo(await _welcome(directory, url))
+        async with open_service(settings, dsn) as service:
+            config = uvicorn.Config(
+                build_app(service),
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                lifespan="off",
+                timeout_graceful_shutdown=_DRAIN_SECONDS,
+                timeout_keep_alive=65,
+            )
+            click.echo(f"Aurra: serving on {url} (Ctrl-C stops it)")
+            await uvicorn.Server(config).serve(sockets=[listener])
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """The listening socket. Raises CannotStart before anything else is started when the port is taken."""
+    family = socket.AF_INET6 if ":" in settings.aurra_host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.aurra_host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise CannotStart(
+            f"Cannot listen on {settings.aurra_host}:{settings.port} ({error.strerror}): set PORT or AURRA_HOST."
+        ) from error
+    listener.set_inheritable(True)
+    return listener
+
+
+async def _welcome(directory: Directory, url: str) -> str:
+    """What a person who starts the service by hand sees: a first key, or what is there already."""
+    accounts = await directory.list_accounts()
+    if accounts:
+        counts = [(account.name, (await directory.count(account)).memories) for account in accounts]
+        kept = ", ".join(f"{memories} memories of account {name!r}" for name, memories in counts)
+        return f"Aurra: your data is kept: {kept}\n       for another key: aurra keys create --account {counts[0][0]}"
+    account = await directory.create_account("default", "enterprise")
+    key = await directory.create_key(account, list(SCOPES))
+    return f"""
+Aurra: made the account 'default'; its key, shown this once:
+
+  export AURRA_API_KEY={key.raw}
+
+Store a memory, then ask for it:
+
+  curl -s {url}/agent/memories -H "Authorization: Bearer {key.raw}" \\
+    -H "Content-Type: application/json" \\
+    -d '{{"content": "Kim lives in Oslo", "subject": "kim", "attribute": "city"}}'
+
+  curl -s {url}/agent/query -H "Authorization: Bearer {key.raw}" \\
+    -H "Content-Type: application/json" -d '{{"question": "Where does Kim live?"}}'
+"""
+
+
+def _configure_logs(settings: Settings) -> None:
+    """Structured lines on standard error; never content, never keys."""
+    levels = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+    if settings.aurra_log_level.lower() not in levels:
+        raise CannotStart(f"AURRA_LOG_LEVEL={settings.aurra_log_level!r} is not one of {', '.join(levels)}.")
+    level = levels[settings.aurra_log_level.lower()]
+    logging.basicConfig(level=max(level, logging.WARNING), format="%(levelname)s %(name)s %(message)s")
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,6 @@
+"""The core: one async function for each thing the product does, all in one registry."""
+
+from aurra.ops import accounts, answering, memories, reading, searching, verbs
+from aurra.ops.registry import OPERATIONS, Operation, call
+
+__all__ = ["OPERATIONS", "Operation", "accounts", "answering", "call", "memories", "reading", "searching", "verbs"]

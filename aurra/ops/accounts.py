@@ -1,0 +1,49 @@
+"""The key's settings and the plan's meter."""
+
+import msgspec
+
+from aurra.context import Context
+from aurra.errors import BadRequest
+from aurra.ops import writing
+from aurra.ops.registry import operation
+from aurra.store import accounts, ledger
+from aurra.types.accounts import AgentSettings, AgentSettingsChange, Nothing, PlanStatus
+
+
+@operation("settings.get", "GET", "/agent/settings", scope="memories:read", ignores_unknown=True)
+async def get_settings(ctx: Context, request: Nothing) -> AgentSettings:
+    """This key's settings, defaults filled in."""
+    async with ctx.database.read(ctx.company_id) as tx:
+        return msgspec.json.decode(await accounts.read_settings(tx, ctx.caller.key_id), type=AgentSettings)
+
+
+@operation("settings.update", "PATCH", "/agent/settings", scope="memories:write", ignores_unknown=True)
+async def update_settings(ctx: Context, request: AgentSettingsChange) -> AgentSettings:
+    """Changes what is given; `excluded_categories` is replaced whole.
+
+    Takes effect at once in this process, within five seconds in others.
+    """
+    _require_range(request.min_confidence, "min_confidence", 0.85, 1.0)
+    _require_range(request.freshness_half_life_days, "freshness_half_life_days", 1, 3650)
+    change = {name: value for name in request.__struct_fields__ if (value := getattr(request, name)) is not None}
+    async with ctx.database.begin(ctx.company_id) as tx:
+        merged = await accounts.change_settings(tx, ctx.caller.key_id, msgspec.json.encode(change).decode())
+    ctx.service.callers.forget(ctx.caller.key_id)
+    return msgspec.json.decode(merged, type=AgentSettings)
+
+
+@operation("plan.status", "GET", "/plan/status", scope="usage:read", ignores_unknown=True)
+async def plan_status(ctx: Context, request: Nothing) -> PlanStatus:
+    """The plan, and how much of it this month has used."""
+    async with ctx.database.read(ctx.company_id) as tx:
+        return writing.plan_status(await ledger.head(tx, ctx.service.clock()))
+
+
+def _require_range(value: float | None, name: str, low: float, high: float) -> None:
+    if value is not None and not low <= value <= high:
+        raise BadRequest(
+            f"`{name}` must lie in {low}…{high}; it is {value}.",
+            code="validation_failed",
+            param=name,
+            extra={"status": "error", "error": "validation failed"},
+        )

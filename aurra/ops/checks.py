@@ -1,0 +1,77 @@
+"""Rules between fields, and ranges: what a type cannot say. Each raises an error that names the field."""
+
+from uuid import UUID
+
+from aurra.context import Context
+from aurra.errors import BadRequest, NotFound, Unprocessable
+from aurra.store import memories
+from aurra.store.pool import Transaction
+
+MOST_BYTES = 700
+"""Names that are part of an index entry; PostgreSQL's entries end at 2,704 bytes."""
+MOST_RESULTS = 1000
+IMPORTANCE = {"low": 2, "medium": 5, "high": 8}
+
+
+def clamp(limit: int | None, default: int) -> int:
+    """A limit inside 1…1000, never refused."""
+    return default if limit is None else max(1, min(MOST_RESULTS, limit))
+
+
+def choice(value: str | None, allowed: tuple[str, ...], param: str) -> None:
+    """Returns when the value is absent or one of those allowed."""
+    if value is not None and value not in allowed:
+        raise BadRequest(f"`{param}` must be one of {', '.join(allowed)}.", code="out_of_range", param=param)
+
+
+def short(value: str | None, param: str) -> None:
+    """Returns when a name fits an index entry."""
+    if value is not None and len(value.encode()) > MOST_BYTES:
+        raise BadRequest(f"`{param}` must be at most {MOST_BYTES} bytes long.", code="out_of_range", param=param)
+
+
+def name(value: str | None, param: str) -> str | None:
+    """A name that is not empty, or None."""
+    short(value, param)
+    if value is not None and not value.strip():
+        raise BadRequest(f"`{param}` must not be empty; leave it out instead.", param=param)
+    return value
+
+
+def importance(score: int | None, word: str | None) -> int:
+    """1…10: the score, else the legacy word, else 5."""
+    if score is not None:
+        if not 1 <= score <= 10:
+            raise BadRequest("`importance_score` must lie in 1…10.", code="out_of_range", param="importance_score")
+        return score
+    choice(word, tuple(IMPORTANCE), "importance")
+    return IMPORTANCE[word] if word else 5
+
+
+def missing(what: str = "memory") -> NotFound:
+    """The one 404: the same for what never was, for another account's, and for another tenant's."""
+    return NotFound(f"There is no such {what}.")
+
+
+def parse_id(text: str) -> UUID:
+    """A memory's id. Text that is no UUID is the id of nothing: the same 404."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise missing() from None
+
+
+async def get_identity(ctx: Context, tx: Transaction, memory_id: UUID) -> memories.Identity:
+    """The memory, if this key sees it; else the one 404."""
+    identity = await memories.find_identity(tx, memory_id)
+    if identity is None or not ctx.sees(identity.tenant_id):
+        raise missing()
+    return identity
+
+
+def parse_uuid(text: str, param: str) -> UUID:
+    """A UUID in a body. Raises Unprocessable for text that is none."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Unprocessable(f"`{param}` must be a UUID.", param=param) from None

@@ -1,0 +1,293 @@
+"""Writing memories: one, or many at once."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from aurra import plans
+from aurra.changes import Head, Verb
+from aurra.context import Context
+from aurra.errors import AurraError, BadRequest
+from aurra.ops import drafting, views, writing
+from aurra.ops.drafting import Prepared
+from aurra.ops.registry import MIB, operation
+from aurra.ops.writing import Decision
+from aurra.planning import Draft, Outcome, Planner
+from aurra.store import believed as believed_store
+from aurra.store.pool import Transaction
+from aurra.types.common import Answer, TransactionRef
+from aurra.types.memories import (
+    AutoSupersede,
+    BulkItem,
+    BulkWrite,
+    BulkWritten,
+    MemoryWrite,
+    MemoryWritten,
+    Receipt,
+    Supersession,
+)
+
+MOST_ITEMS = 500
+
+
+class Asserted(msgspec.Struct):
+    """The outcomes of the drafts, by item, with the receipt."""
+
+    outcomes: list[list[Outcome]]
+    errors: dict[int, AurraError]
+    receipt: Receipt
+
+
+@operation("memories.add", "POST", "/agent/memories", scope="memories:write", ignores_unknown=True, is_idempotent=True)
+async def add(ctx: Context, request: MemoryWrite) -> MemoryWritten:
+    """Stores `content` as one memory, or the facts of `messages` each as its own.
+
+    In a slot (subject and attribute) with one value at a time, the new memory takes its interval from what held it.
+    """
+    print_ = writing.fingerprint(ctx, "memories.add", request)
+    with writing.in_flight(ctx, print_):
+        if (stored := await writing.find_replay(ctx, print_, MemoryWritten)) is not None:
+            return stored
+        prepared = await drafting.prepare(ctx, request)
+        decide = _decide(
+            ctx,
+            [prepared],
+            reason=request.reason,
+            dry_run=request.dry_run,
+            answer=lambda asserted, transaction: _written(ctx, request, prepared, asserted, transaction),
+            vectors=await drafting.embed(ctx, prepared.drafts, {0: prepared.turns}),
+        )
+        return await writing.write(ctx, print_, MemoryWritten, decide)
+
+
+@operation(
+    "memories.bulk", "POST", "/agent/memories/bulk", scope="memories:write", is_idempotent=True, body_limit=8 * MIB
+)
+async def bulk(ctx: Context, request: BulkWrite) -> BulkWritten:
+    """Stores up to 500 memories in one transaction: all or nothing, or, with mode `partial`, each on its own."""
+    if not 1 <= len(request.memories) <= MOST_ITEMS:
+        raise BadRequest(
+            f"`memories` must have 1 to {MOST_ITEMS} items; it has {len(request.memories)}.",
+            code="out_of_range",
+            param="memories",
+        )
+    if request.mode not in ("all", "partial"):
+        raise BadRequest("`mode` must be `all` or `partial`.", code="out_of_range", param="mode")
+    print_ = writing.fingerprint(ctx, "memories.bulk", request)
+    with writing.in_flight(ctx, print_):
+        if (stored := await writing.find_replay(ctx, print_, BulkWritten)) is not None:
+            return stored
+        items, errors = await _prepare_items(ctx, request)
+        drafts = [draft for item in items if item for draft in item.drafts]
+        dialogs = {index: item.turns for index, item in enumerate(items) if item}
+        decide = _decide(
+            ctx,
+            items,
+            reason=None,
+            dry_run=request.dry_run,
+            answer=lambda asserted, transaction: _bulk_written(ctx, items, asserted, transaction, request.dry_run),
+            vectors=await drafting.embed(ctx, drafts, dialogs),
+            errors=errors if request.mode == "partial" else None,
+        )
+        return await writing.write(ctx, print_, BulkWritten, decide)
+
+
+async def _prepare_items(ctx: Context, request: BulkWrite) -> tuple[list[Prepared | None], dict[int, AurraError]]:
+    """Each item ready, or, in partial mode, its error."""
+    items: list[Prepared | None] = []
+    errors: dict[int, AurraError] = {}
+    for index, item in enumerate(request.memories):
+        try:
+            items.append(await drafting.prepare(ctx, item, dialog=index, label=f"memories[{index}]: "))
+        except AurraError as error:
+            if request.mode == "all":
+                raise _of_item(error, index) from error
+            errors[index] = error
+            items.append(None)
+    return items, errors
+
+
+def _of_item(error: AurraError, index: int) -> AurraError:
+    """The same error, naming the item."""
+    if isinstance(error.detail, str):
+        error.detail = f"memories[{index}]: {error.detail}"
+    error.param = f"memories[{index}].{error.param}" if error.param else f"memories[{index}]"
+    return error
+
+
+def _decide(
+    ctx: Context,
+    items: Sequence[Prepared | None],
+    *,
+    reason: str | None,
+    dry_run: bool,
+    answer: Callable[[Asserted, TransactionRef], Answer],
+    vectors: Sequence[NDArray[np.float32] | None],
+    errors: dict[int, AurraError] | None = None,
+) -> writing.Decide:
+    """The decision over prepared items. With `errors`, an item that cannot be is put there; without, it is raised."""
+
+    async def decide(tx: Transaction, head: Head) -> Decision:
+        drafts = [draft for item in items if item for draft in item.drafts]
+        dialogs = {index: item.turns for index, item in enumerate(items) if item}
+        believed = await believed_store.load(tx, drafts, dialogs)
+        stored = believed_store.stored_pieces(believed)
+        planner = Planner(head, believed, dialogs)
+        refused = None if errors is None else dict(errors)
+        outcomes = _assert_items(planner, head, items, iter(vectors), refused)
+        _settle_lost(planner, outcomes, refused)
+        changes = planner.changes()
+        asserted = Asserted(outcomes, refused or {}, views.receipt(changes, stored, dry_run=dry_run))
+        models = [item.extraction.model for item in items if item and item.extraction.model]
+        return Decision(
+            verb=Verb(
+                verb="assert",
+                actor=f"key {ctx.caller.key_id}",
+                request_id=ctx.request_id,
+                reason=reason,
+                model=models[0] if models else None,
+            ),
+            changes=changes,
+            answer=lambda transaction: answer(asserted, transaction),
+            dry_run=dry_run,
+        )
+
+    return decide
+
+
+def _assert_items(
+    planner: Planner,
+    head: Head,
+    items: Sequence[Prepared | None],
+    vectors: Iterator[NDArray[np.float32] | None],
+    errors: dict[int, AurraError] | None,
+) -> list[list[Outcome]]:
+    """The outcomes of each item's drafts, applied in order; an item is applied whole or not at all."""
+    outcomes: list[list[Outcome]] = []
+    for index, item in enumerate(items):
+        drafts = item.drafts if item else []
+        own = [next(vectors) for _ in drafts]
+        try:
+            if errors is not None:
+                _admit_item(planner, head, drafts)
+            outcomes.append([planner.assert_draft(draft, vector) for draft, vector in zip(drafts, own, strict=True)])
+        except AurraError as error:
+            if errors is None:
+                raise
+            errors[index] = error
+            outcomes.append([])
+    return outcomes
+
+
+def _admit_item(planner: Planner, head: Head, drafts: Sequence[Draft]) -> None:
+    """Returns when all drafts of an item can be asserted and the plan still has room for them."""
+    cost = sum(planner.inspect(draft) is None for draft in drafts)
+    if cost and isinstance(plans.admit(head.writes_limit, head.meter, planner.cost + cost, head.at), plans.Blocked):
+        raise writing.plan_exceeded(head)
+
+
+def _settle_lost(planner: Planner, outcomes: list[list[Outcome]], errors: dict[int, AurraError] | None) -> None:
+    """An item that a later one of the same request displaced whole is refused, naming both."""
+    lost = planner.lost()
+    for index, item in enumerate(outcomes):
+        taken = [outcome.memory for outcome in item if not outcome.duplicate and outcome.memory in lost]
+        if not taken:
+            continue
+        by = lost[taken[0]].rstrip(": ") or "a later fact"
+        error = BadRequest(
+            f"memories[{index}]: nothing is left of it, because {by} takes its whole interval.", code="empty_interval"
+        )
+        if errors is None:
+            raise error
+        errors[index] = error
+        outcomes[index] = []
+
+
+def _written(
+    ctx: Context, request: MemoryWrite, prepared: Prepared, asserted: Asserted, transaction: TransactionRef
+) -> MemoryWritten:
+    outcomes = asserted.outcomes[0]
+    saved = [outcome for outcome in outcomes if not outcome.duplicate]
+    shown = [None if request.dry_run and not outcome.duplicate else str(outcome.memory) for outcome in outcomes]
+    reports = [
+        _auto_supersede(prepared.auto_supersede, outcome, id_) for outcome, id_ in zip(outcomes, shown, strict=True)
+    ]
+    return MemoryWritten(
+        status="saved" if saved else "duplicate" if outcomes else "no_facts",
+        memory_id=shown[0] if prepared.is_content else None,
+        memory_ids=[id_ for id_ in shown if id_],
+        extracted_count=prepared.extracted_count,
+        saved_count=len(saved),
+        company_id=str(ctx.company_id),
+        tenant_id=ctx.tenant(request.tenant_id) or None,
+        extraction=prepared.extraction,
+        transaction=transaction,
+        auto_supersede=reports[0] if prepared.is_content else reports,
+        receipt=asserted.receipt,
+        dry_run=request.dry_run,
+        warnings=list(prepared.warnings),
+    )
+
+
+def _auto_supersede(asked: bool, outcome: Outcome, shown_id: str | None) -> AutoSupersede:
+    """For now, by equal slots only: a slot with one value at a time supersedes by itself."""
+    skipped = "duplicate" if outcome.duplicate else None if asked else "disabled"
+    supersession = None
+    if skipped is None and outcome.displaced:
+        supersession = Supersession(
+            old_memory_id=str(outcome.displaced),
+            confidence=1.0,
+            verdict="supersedes",
+            reasoning="The same subject and attribute hold one value at a time.",
+        )
+    return AutoSupersede(
+        ran=skipped is None,
+        skipped_reason=skipped,
+        candidates_examined=outcome.examined if skipped is None else 0,
+        memory_id=shown_id,
+        supersession=supersession,
+    )
+
+
+def _bulk_written(
+    ctx: Context,
+    items: Sequence[Prepared | None],
+    asserted: Asserted,
+    transaction: TransactionRef,
+    dry_run: bool,
+) -> BulkWritten:
+    shown = [
+        _bulk_item(index, item, outcomes, asserted.errors.get(index), dry_run)
+        for index, (item, outcomes) in enumerate(zip(items, asserted.outcomes, strict=True))
+    ]
+    every = [outcome for outcomes in asserted.outcomes for outcome in outcomes]
+    return BulkWritten(
+        status="partial" if asserted.errors else "saved",
+        items=shown,
+        saved_count=sum(not outcome.duplicate for outcome in every),
+        duplicate_count=sum(outcome.duplicate for outcome in every),
+        error_count=len(asserted.errors),
+        company_id=str(ctx.company_id),
+        transaction=transaction,
+        dry_run=dry_run,
+        warnings=[warning for item in items if item for warning in item.warnings],
+    )
+
+
+def _bulk_item(
+    index: int, item: Prepared | None, outcomes: list[Outcome], error: AurraError | None, dry_run: bool
+) -> BulkItem:
+    if error is not None or item is None:
+        return BulkItem(
+            index=index, status="error", memory_id=None, memory_ids=[], error=error and writing.as_item_error(error)
+        )
+    saved = [outcome for outcome in outcomes if not outcome.duplicate]
+    ids = [str(outcome.memory) for outcome in outcomes if outcome.duplicate or not dry_run]
+    return BulkItem(
+        index=index,
+        status="saved" if saved else "duplicate" if outcomes else "no_facts",
+        memory_id=ids[0] if item.is_content and ids else None,
+        memory_ids=ids,
+    )

@@ -1,0 +1,95 @@
+"""Which moment a read speaks of: its transaction, the instant it tests validity at, and the one for flags."""
+
+import datetime as dt
+
+import msgspec
+
+from aurra import instants
+from aurra.errors import BadRequest, Unprocessable
+from aurra.store import ledger
+from aurra.store.pool import Transaction
+from aurra.types.common import TransactionRef
+
+
+class Moment(msgspec.Struct, frozen=True, kw_only=True):
+    """A point of the plane."""
+
+    number: int
+    """The transaction read at."""
+    at: dt.datetime
+    """Its instant."""
+    valid_at: dt.datetime | None
+    """Only what is valid then; None drops the test."""
+    flags_at: dt.datetime
+    """When flags and freshness are evaluated."""
+    as_of: dt.datetime | None
+    """What the answer names: asked again with it and the number, the answer is the same."""
+    is_latest: bool
+
+    @property
+    def transaction(self) -> TransactionRef:
+        return TransactionRef(id=self.number, at=instants.show(self.at))
+
+    @property
+    def shown_as_of(self) -> str | None:
+        return instants.show_optional(self.as_of)
+
+
+async def resolve(
+    tx: Transaction,
+    clock: dt.datetime | None,
+    as_of: str | None,
+    transaction_as_of: int | str | None,
+    *,
+    everything: bool = False,
+) -> Moment:
+    """The moment asked for; must be the first thing a read transaction does.
+
+    `everything` drops the test of validity, as `transaction_as_of` without `as_of` does. Raises BadRequest for a
+    transaction that has not happened, Unprocessable for text that is neither a number nor an instant.
+    """
+    asked = instants.parse_optional(as_of, "as_of")
+    head = await ledger.head(tx, clock)
+    if transaction_as_of is None:
+        at = asked or head.at
+        return Moment(
+            number=head.last_tx,
+            at=head.last_at,
+            valid_at=None if everything else at,
+            flags_at=at,
+            as_of=at,
+            is_latest=True,
+        )
+    found = await _transaction(tx, head.last_tx, head.at, transaction_as_of)
+    return Moment(
+        number=found.id,
+        at=found.at,
+        valid_at=None if everything else asked,
+        flags_at=asked or found.at,
+        as_of=asked,
+        is_latest=found.id == head.last_tx,
+    )
+
+
+async def _transaction(tx: Transaction, newest: int, now: dt.datetime, asked: int | str) -> ledger.Numbered:
+    number = asked if isinstance(asked, int) else int(asked) if asked.isascii() and asked.isdigit() else None
+    if number is None:
+        assert isinstance(asked, str)
+        at = instants.parse(asked, "transaction_as_of")
+        if at > now:
+            raise _future(f"{asked} is later than now ({instants.show(now)}).")
+        return await ledger.newest_until(tx, at)
+    if number < 0:
+        raise BadRequest("`transaction_as_of` must not be negative.", code="out_of_range", param="transaction_as_of")
+    if number > newest:
+        raise _future(f"{number} has not happened: the newest transaction is {newest}.")
+    found = await ledger.find_transaction(tx, number)
+    if found is None:
+        raise Unprocessable(f"There is no transaction {number}.", param="transaction_as_of")
+    return found
+
+
+def _future(why: str) -> BadRequest:
+    return BadRequest(
+        f"`transaction_as_of` lies in the future: {why}", code="transaction_in_the_future", param="transaction_as_of"
+    )

@@ -1,0 +1,95 @@
+"""The registry of operations: the one list that every face, the OpenAPI document and the SDKs come from."""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from aurra import keys
+from aurra.context import Context
+from aurra.types.common import Answer, Request
+
+R = TypeVar("R", bound=Request)
+A = TypeVar("A", bound=Answer)
+MIB = 1024 * 1024
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing the product does, and how it is reached."""
+
+    name: str
+    """`noun.verb`, as the SDKs call it."""
+    method: Literal["GET", "POST", "PATCH", "DELETE"]
+    path: str
+    aliases: tuple[str, ...]
+    scope: str
+    request: type[Request]
+    answer: type[Answer]
+    run: Callable[[Context, Any], Awaitable[Answer]]
+    ignores_unknown: bool
+    """Unknown fields are ignored and named in `warnings` (published clients send more than they should)."""
+    is_idempotent: bool
+    """Takes an Idempotency-Key."""
+    body_limit: int
+
+    @property
+    def id(self) -> str:
+        """`noun_verb`: the operation's id in OpenAPI and MCP."""
+        return self.name.replace(".", "_")
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of its docstring."""
+        return (self.run.__doc__ or "").strip().split("\n")[0]
+
+    @property
+    def path_parameters(self) -> tuple[str, ...]:
+        return tuple(re.findall(r"{(\w+)}", self.path))
+
+
+OPERATIONS: dict[str, Operation] = {}
+
+
+def operation(
+    name: str,
+    method: Literal["GET", "POST", "PATCH", "DELETE"],
+    path: str,
+    *,
+    scope: str,
+    aliases: tuple[str, ...] = (),
+    ignores_unknown: bool = False,
+    is_idempotent: bool = False,
+    body_limit: int = MIB,
+) -> Callable[[Callable[[Context, R], Awaitable[A]]], Callable[[Context, R], Awaitable[A]]]:
+    """Registers `async def verb(ctx: Context, request: SomeRequest) -> SomeAnswer`.
+
+    Raises TypeError at import for a function without these annotations or docstring, or an undeclared scope.
+    """
+
+    def register(run: Callable[[Context, R], Awaitable[A]]) -> Callable[[Context, R], Awaitable[A]]:
+        annotations = run.__annotations__
+        if scope not in keys.SCOPES or not run.__doc__ or not {"request", "return"} <= set(annotations):
+            raise TypeError(f"operation {name} needs a known scope, a docstring and annotations")
+        OPERATIONS[name] = Operation(
+            name=name,
+            method=method,
+            path=path,
+            aliases=aliases,
+            scope=scope,
+            request=annotations["request"],
+            answer=annotations["return"],
+            run=run,
+            ignores_unknown=ignores_unknown,
+            is_idempotent=is_idempotent,
+            body_limit=body_limit,
+        )
+        return run
+
+    return register
+
+
+async def call(ctx: Context, op: Operation, request: Request) -> Answer:
+    """Runs an operation for a caller. Raises Forbidden without its scope; every face goes through here."""
+    keys.require_scope(ctx.caller.scopes, op.scope)
+    return await op.run(ctx, request)

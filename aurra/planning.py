@@ -1,0 +1,402 @@
+"""From what a request asserts, and what is believed, to the rows of one transaction. Pure.
+
+The store loads a `Believed` under the ledger lock; `Planner` applies the drafts in order, as the laws of `timeline`
+say, recognises duplicates, and `changes()` gives the net rows: a version that the same transaction opens and closes
+is not stored.
+"""
+
+import datetime as dt
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from aurra import texts, timeline
+from aurra.changes import (
+    Changes,
+    ContentRow,
+    Head,
+    MemoryRow,
+    SlotRow,
+    SourceRow,
+    Vector,
+    closed_rows,
+    hashed,
+    opened_rows,
+)
+from aurra.errors import BadRequest
+from aurra.ids import Ids
+from aurra.timeline import Interval, Piece
+
+_INDEXED_CHARACTERS = 100_000
+"""PostgreSQL refuses a tsvector over 1 MiB."""
+
+SlotName = tuple[str, str, str]
+"""(tenant, comparable subject, comparable attribute)."""
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation turn as said."""
+
+    session_id: str | None
+    position: int
+    message_id: str | None
+    role: str
+    name: str | None
+    text: str
+    said_at: dt.datetime | None
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """One memory to assert."""
+
+    text: str
+    tenant_id: str
+    source: str
+    topic: str
+    importance: int
+    valid_from: dt.datetime | None
+    valid_to: dt.datetime | None
+    summary: str | None = None
+    people: list[str] = []
+    action_items: list[str] = []
+    session_id: str | None = None
+    dialog: int = 0
+    """Which conversation of the request it comes from."""
+    turn: int | None = None
+    """Index into that conversation's turns."""
+    span: tuple[int, int] | None = None
+    subject: str | None = None
+    attribute: str | None = None
+    cardinality: str | None = None
+    external_id: str | None = None
+    metadata: dict[str, Any] | None = None
+    extraction: dict[str, Any] | None = None
+    label: str = ""
+    """How an error names this item."""
+
+    @property
+    def slot_name(self) -> SlotName | None:
+        if self.subject is None or self.attribute is None:
+            return None
+        return self.tenant_id, texts.comparable(self.subject), texts.comparable(self.attribute)
+
+    @property
+    def is_verbatim_turn(self) -> bool:
+        return self.turn is not None and (self.extraction or {}).get("mode") == "verbatim"
+
+
+class Slot(msgspec.Struct, frozen=True):
+    id: UUID
+    cardinality: str
+
+
+class TwinPiece(msgspec.Struct, frozen=True):
+    """A believed piece whose text may equal a draft's."""
+
+    text: str
+    memory: UUID
+    tenant_id: str
+    slot: UUID | None
+    source: str
+    start: dt.datetime
+    end: dt.datetime | None
+
+
+class Believed(msgspec.Struct, kw_only=True):
+    """What is believed, as far as the drafts can touch it."""
+
+    slots: dict[SlotName, Slot] = {}
+    lanes: dict[UUID, list[Piece]] = {}
+    tenants: dict[UUID, str] = {}
+    """Tenant of each memory that has a piece in `lanes`."""
+    twins: dict[int, list[TwinPiece]] = {}
+    told: dict[tuple[str, str | None, str], UUID] = {}
+    """Memory of each (tenant, session, message id) that is stored already."""
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one draft."""
+
+    memory: UUID
+    duplicate: bool
+    examined: int = 0
+    """Pieces of its slot that were looked at."""
+    displaced: UUID | None = None
+    """The memory whose place it took, if any."""
+
+
+class Planner:
+    """Applies drafts, in order, to what is believed; never to the database."""
+
+    def __init__(self, head: Head, believed: Believed, dialogs: Mapping[int, Sequence[Turn]]) -> None:
+        self._head = head
+        self._believed = believed
+        self._dialogs = dialogs
+        self._ids = Ids(head.at)
+        self._rows = Changes()
+        self._before = {lane: list(pieces) for lane, pieces in believed.lanes.items()}
+        self._takers: dict[UUID, UUID] = {}
+        self._labels: dict[UUID, str] = {}
+        self._sources: dict[int, list[UUID]] = {}
+
+    @property
+    def cost(self) -> int:
+        """Writes so far: memories that are new."""
+        return len(self._rows.memories)
+
+    def inspect(self, draft: Draft) -> UUID | None:
+        """The memory that already says the draft, if any; changes nothing. Raises BadRequest as `assert_draft` does."""
+        start = draft.valid_from or self._head.at
+        if draft.valid_to is not None and draft.valid_to <= start:
+            raise BadRequest(
+                f"{draft.label}`valid_to` must be later than `valid_from` ({start.isoformat()}).",
+                code="empty_interval",
+                param="valid_to",
+            )
+        slot = self._believed.slots.get(draft.slot_name) if draft.slot_name else None
+        if slot and draft.cardinality not in (None, slot.cardinality):
+            raise BadRequest(
+                f"{draft.label}the slot ({draft.subject} / {draft.attribute}) has cardinality `{slot.cardinality}`; "
+                "it was fixed by its first memory.",
+                param="cardinality",
+            )
+        pieces = self._lane_of(slot)
+        return self._duplicate(draft, slot, pieces, timeline.claimed(pieces, start, draft.valid_to))
+
+    def assert_draft(self, draft: Draft, vector: NDArray[np.float32] | None) -> Outcome:
+        """Applies one draft. Raises BadRequest for an interval or a slot that cannot be; then nothing has changed."""
+        if (twin := self.inspect(draft)) is not None:
+            slot = self._believed.slots.get(draft.slot_name) if draft.slot_name else None
+            return Outcome(memory=twin, duplicate=True, examined=len(self._lane_of(slot)))
+        start = draft.valid_from or self._head.at
+        slot = self._slot(draft)
+        pieces = self._lane_of(slot)
+        asserted = timeline.claimed(pieces, start, draft.valid_to)
+        memory = self._ids.new()
+        lane = slot.id if slot and slot.cardinality == "one" else memory
+        content = self._add_rows(draft, memory, lane, slot, vector)
+        after = timeline.assert_into(pieces, memory=memory, lane=lane, content=content, start=start, end=draft.valid_to)
+        displaced = self._place(lane, pieces, after, memory)
+        self._labels[memory] = draft.label
+        self._remember(draft, slot, memory, asserted)
+        return Outcome(memory=memory, duplicate=False, examined=len(pieces), displaced=displaced)
+
+    def lost(self) -> dict[UUID, str]:
+        """Memories of this request of which nothing is left, each with the label of the item that took it all."""
+        alive = {piece.memory for pieces in self._believed.lanes.values() for piece in pieces}
+        return {
+            row.id: self._labels.get(self._takers[row.id], "") for row in self._rows.memories if row.id not in alive
+        }
+
+    def changes(self) -> Changes:
+        """The net rows; of memories that are lost, nothing is stored."""
+        opened: list[Piece] = []
+        for lane, after in self._believed.lanes.items():
+            closings, openings = timeline.difference(self._before.get(lane, []), after, self._takers)
+            self._rows.closed += closed_rows(closings, self._head)
+            opened += openings
+        lost = self.lost()
+        if lost:
+            self._rows.memories = [row for row in self._rows.memories if row.id not in lost]
+            gone = {row.id for row in self._rows.contents if row.memory_id in lost}
+            self._rows.contents = [row for row in self._rows.contents if row.id not in gone]
+            self._rows.vectors = [vector for vector in self._rows.vectors if vector.content_id not in gone]
+        self._rows.opened = opened_rows(opened, self._believed.tenants, self._head, [self._ids.new() for _ in opened])
+        return self._rows
+
+    def _lane_of(self, slot: Slot | None) -> list[Piece]:
+        """What the slot's lane holds by now; nothing for a memory that will be its own lane."""
+        return self._believed.lanes.get(slot.id, []) if slot and slot.cardinality == "one" else []
+
+    def _slot(self, draft: Draft) -> Slot | None:
+        """The draft's slot, made when it is new."""
+        if (name := draft.slot_name) is None:
+            return None
+        slot = self._believed.slots.get(name)
+        if slot is None:
+            slot = Slot(self._ids.new(), draft.cardinality or "one")
+            self._believed.slots[name] = slot
+            self._add_slot(draft, name, slot)
+        return slot
+
+    def _duplicate(
+        self, draft: Draft, slot: Slot | None, lane: Sequence[Piece], asserted: list[Interval]
+    ) -> UUID | None:
+        """The memory that already says this over the whole interval, if any."""
+        if draft.is_verbatim_turn:
+            turn = self._turn(draft)
+            message_id = turn.message_id if turn else None
+            return self._believed.told.get((draft.tenant_id, draft.session_id, message_id)) if message_id else None
+        same = texts.comparable(draft.text)
+        twins = [
+            twin
+            for twin in self._believed.twins.get(texts.fingerprint(draft.text), [])
+            if twin.tenant_id == draft.tenant_id
+            and twin.slot == (slot.id if slot else None)
+            and (slot is not None or twin.source == draft.source)
+            and texts.comparable(twin.text) == same
+        ]
+        for memory in dict.fromkeys(twin.memory for twin in twins):
+            # In a lane, what it holds by now; an earlier item of this request may have shortened it.
+            spans = [Interval(piece.start, piece.end) for piece in lane if piece.memory == memory] or [
+                Interval(twin.start, twin.end) for twin in twins if twin.memory == memory and not lane
+            ]
+            if spans and all(any(timeline.covers(span, interval) for span in spans) for interval in asserted):
+                return memory
+        return None
+
+    def _remember(self, draft: Draft, slot: Slot | None, memory: UUID, asserted: list[Interval]) -> None:
+        """Makes the new memory known to the drafts after it."""
+        self._believed.twins.setdefault(texts.fingerprint(draft.text), []).extend(
+            TwinPiece(
+                draft.text,
+                memory,
+                draft.tenant_id,
+                slot.id if slot else None,
+                draft.source,
+                interval.start,
+                interval.end,
+            )
+            for interval in asserted
+        )
+        turn = self._turn(draft)
+        if draft.is_verbatim_turn and turn and turn.message_id:
+            self._believed.told[draft.tenant_id, draft.session_id, turn.message_id] = memory
+
+    def _place(self, lane: UUID, before: list[Piece], after: list[Piece], memory: UUID) -> UUID | None:
+        """Keeps the lane as it is now; returns the memory that was displaced (the one that held the start first)."""
+        self._believed.lanes[lane] = after
+        displaced: UUID | None = None
+        for piece in before:
+            if piece in after:
+                continue
+            displaced = displaced or piece.memory
+            self._takers[piece.memory] = memory
+        return displaced
+
+    def _add_slot(self, draft: Draft, name: SlotName, slot: Slot) -> None:
+        assert draft.subject is not None and draft.attribute is not None
+        salt = secrets.token_bytes(32)
+        row = SlotRow(
+            id=slot.id,
+            tenant_id=name[0],
+            subject_key=name[1],
+            attribute_key=name[2],
+            subject=draft.subject.strip(),
+            attribute=draft.attribute.strip(),
+            cardinality=slot.cardinality,
+            tx=self._head.tx,
+            salt=salt,
+            hash=b"",
+        )
+        self._rows.slots.append(hashed(row, salt))
+
+    def _add_rows(
+        self, draft: Draft, memory: UUID, lane: UUID, slot: Slot | None, vector: NDArray[np.float32] | None
+    ) -> UUID:
+        """Adds the memory, its content, vector and source turns; returns the content's id."""
+        content = self._content_row(draft, memory)
+        self._rows.contents.append(content)
+        if vector is not None:
+            self._rows.vectors.append(Vector(content.id, vector))
+        self._rows.memories.append(hashed(self._memory_row(draft, memory, lane, slot), content.salt))
+        self._believed.tenants[memory] = draft.tenant_id
+        return content.id
+
+    def _content_row(self, draft: Draft, memory: UUID) -> ContentRow:
+        salt = secrets.token_bytes(32)
+        row = ContentRow(
+            id=self._ids.new(),
+            memory_id=memory,
+            text=draft.text,
+            summary=draft.summary,
+            topic=draft.topic,
+            importance=draft.importance,
+            people=draft.people,
+            action_items=draft.action_items,
+            fingerprint=texts.fingerprint(draft.text),
+            indexed=indexed_text(draft, self._turn(draft), self._head.at)[:_INDEXED_CHARACTERS],
+            tx=self._head.tx,
+            salt=salt,
+            hash=b"",
+        )
+        return hashed(row, salt)
+
+    def _memory_row(self, draft: Draft, memory: UUID, lane: UUID, slot: Slot | None) -> MemoryRow:
+        return MemoryRow(
+            id=memory,
+            tenant_id=draft.tenant_id,
+            slot_id=slot.id if slot else None,
+            subject=draft.subject.strip() if draft.subject else None,
+            subject_key=texts.comparable(draft.subject) if draft.subject else None,
+            lane=lane,
+            source=draft.source,
+            session_id=draft.session_id,
+            source_id=self._source(draft),
+            span_from=draft.span[0] if draft.span else None,
+            span_to=draft.span[1] if draft.span else None,
+            external_id=draft.external_id,
+            metadata=draft.metadata,
+            extraction=draft.extraction,
+            created_tx=self._head.tx,
+            created_at=self._head.at,
+            hash=b"",
+        )
+
+    def _turn(self, draft: Draft) -> Turn | None:
+        return None if draft.turn is None else self._dialogs[draft.dialog][draft.turn]
+
+    def _source(self, draft: Draft) -> UUID | None:
+        """The id of the draft's turn; the whole dialog is kept with the first memory made of it.
+
+        Verbatim turns that are stored already are not kept a second time.
+        """
+        if draft.turn is None:
+            return None
+        if draft.dialog not in self._sources:
+            dialog_id, turns = self._ids.new(), self._dialogs[draft.dialog]
+            rows = [self._source_row(turn, draft.tenant_id, dialog_id) for turn in turns]
+            self._sources[draft.dialog] = [row.id for row in rows]
+            self._rows.sources += [row for row, turn in zip(rows, turns, strict=True) if self._is_new(draft, turn)]
+        return self._sources[draft.dialog][draft.turn]
+
+    def _is_new(self, draft: Draft, turn: Turn) -> bool:
+        known = turn.message_id and (draft.tenant_id, turn.session_id, turn.message_id) in self._believed.told
+        return not (draft.is_verbatim_turn and known)
+
+    def _source_row(self, turn: Turn, tenant_id: str, dialog_id: UUID) -> SourceRow:
+        salt = secrets.token_bytes(32)
+        row = SourceRow(
+            id=self._ids.new(),
+            tenant_id=tenant_id,
+            session_id=turn.session_id,
+            dialog_id=dialog_id,
+            position=turn.position,
+            message_id=turn.message_id,
+            role=turn.role,
+            name=turn.name,
+            text=turn.text,
+            said_at=turn.said_at,
+            tx=self._head.tx,
+            salt=salt,
+            hash=b"",
+        )
+        return hashed(row, salt)
+
+
+def indexed_text(draft: Draft, turn: Turn | None, at: dt.datetime) -> str:
+    """What full-text search sees: "date. Speaker or subject: text [topic]"."""
+    day = (turn.said_at if turn and turn.said_at else None) or draft.valid_from or at
+    topic = f" [{draft.topic}]" if draft.topic and draft.topic != "General" else ""
+    return f"{day.day} {day:%B} {day:%Y}. {named_text(draft, turn)}{topic}"
+
+
+def named_text(draft: Draft, turn: Turn | None) -> str:
+    """What the embedder sees: "Speaker or subject: text"."""
+    who = (turn.name if turn else None) or draft.subject
+    return f"{who}: {draft.text}" if who else draft.text

@@ -1,0 +1,64 @@
+"""Every setting, once: the environment variable, its default, what it does."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+from platformdirs import user_data_dir
+
+from aurra.errors import CannotStart
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The environment, read once at the start. Raises CannotStart for a value that cannot be used."""
+
+    aurra_home: Annotated[str, Meta(description="Directory of the embedded database.")] = ""
+    aurra_host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Meta(description="Port to listen on.")] = 8000
+    database_url: Annotated[
+        str, Meta(description="PostgreSQL ≥ 16 with pgvector and btree_gist, instead of the embedded one.")
+    ] = ""
+    aurra_pool_size: Annotated[int, Meta(description="Most database connections of one process.")] = 10
+    aurra_embedder: Annotated[str, Meta(description="`minilm`, or `none` for the lexical pipeline alone.")] = "minilm"
+    aurra_llm_provider: Annotated[
+        str, Meta(description="Model provider used when a request brings none; `extractive` needs no model.")
+    ] = "extractive"
+    aurra_llm_model: Annotated[str, Meta(description="That provider's model.")] = ""
+    aurra_llm_api_key: Annotated[str, Meta(description="That provider's key; never stored or logged.")] = ""
+    aurra_llm_base_url: Annotated[str, Meta(description="That provider's base URL, where it is not the usual one.")] = (
+        ""
+    )
+    aurra_llm_allow_base_urls: Annotated[
+        bool, Meta(description="Whether a request may name a `base_url` of its own in `llm`.")
+    ] = True
+    aurra_log_level: Annotated[str, Meta(description="`debug`, `info`, `warning` or `error`.")] = "info"
+
+    @property
+    def home(self) -> Path:
+        """Where the embedded database lives: AURRA_HOME, else the platform's data directory."""
+        return Path(self.aurra_home).expanduser() if self.aurra_home else Path(user_data_dir("aurra", appauthor=False))
+
+    @property
+    def dsn(self) -> str:
+        """DATABASE_URL in the one spelling that drivers know; empty for the embedded database."""
+        return re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", self.database_url)
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Settings from the environment; an empty variable counts as not given."""
+    environment = os.environ if environment is None else environment
+    given = {name: environment[name.upper()] for name in Settings.__struct_fields__ if environment.get(name.upper())}
+    try:
+        settings = msgspec.convert(given, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        name = re.sub(r".*\$\.(\w+).*", r"\1", str(error)).upper()
+        raise CannotStart(f"{name}={environment.get(name, '')!r} cannot be used: {error}") from error
+    if not 0 <= settings.port <= 65535:
+        raise CannotStart(f"PORT={settings.port} is not a port: use 0 to 65535.")
+    if settings.dsn and not settings.dsn.startswith("postgresql://"):
+        raise CannotStart("DATABASE_URL must begin with postgresql:// or postgres://.")
+    return settings

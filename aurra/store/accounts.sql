@@ -1,0 +1,79 @@
+-- Accounts and keys: the operator's commands (as aurra_owner), and the look-up of a presented key (as aurra_app).
+
+-- name: lock_directory
+-- One command at a time makes accounts, so that names stay unique.
+LOCK TABLE account IN SHARE ROW EXCLUSIVE MODE
+
+-- name: set_account -> Text
+-- Binds row-level security for the rest of the transaction.
+SELECT set_config('aurra.company_id', :account, true) AS value
+
+-- name: list_accounts -> AccountRow
+-- All accounts, oldest first.
+SELECT company_id AS id, name, plan, created_at FROM account ORDER BY created_at, name
+
+-- name: find_account -> AccountRow
+-- By name.
+SELECT company_id AS id, name, plan, created_at FROM account WHERE name = :name
+
+-- name: create_account
+-- A new account.
+INSERT INTO account (company_id, name, plan, created_at) VALUES (:company_id, :name, :plan, :at)
+
+-- name: create_ledger
+-- Its ledger, at transaction 0.
+INSERT INTO ledger (company_id, last_tx, last_at, last_hash, period_start, writes_used)
+VALUES (:company_id, 0, :at, :hash, :period_start, 0)
+
+-- name: change_plan
+-- Takes effect with the next request.
+UPDATE account SET plan = :plan WHERE company_id = :company_id
+
+-- name: list_plans -> Text
+-- Names of the plans there are.
+SELECT plan AS value FROM plan ORDER BY writes_limit, plan
+
+-- name: now -> Now
+-- The database's clock: accounts and keys begin at it, as transactions do.
+SELECT clock_timestamp() AS at
+
+-- name: create_key
+-- A key by its hash.
+INSERT INTO api_key (company_id, key_id, secret_hash, last_four, scopes, tenant_id, settings, created_at)
+VALUES (:company_id, :key_id, :secret_hash, :last_four, :scopes, :tenant_id, '{}', :at)
+
+-- name: list_keys -> ListedKey
+-- All keys of all accounts, without anything secret.
+SELECT k.key_id AS id, a.name AS account, k.scopes, k.last_four, k.created_at, k.revoked_at
+FROM api_key k JOIN account a ON a.company_id = k.company_id ORDER BY k.created_at, k.key_id
+
+-- name: revoke_key -> Text
+-- Revokes once; returns the account's name.
+UPDATE api_key k SET revoked_at = coalesce(k.revoked_at, :at) FROM account a
+WHERE k.key_id = :key_id AND a.company_id = k.company_id RETURNING a.name AS value
+
+-- name: presented_key -> KeyRow
+-- The key that a caller presents, before its account is known (row-level security shows that one key only).
+SELECT company_id, key_id, secret_hash, scopes, tenant_id, settings, expires_at, revoked_at FROM api_key WHERE key_id = :key_id
+
+-- name: key_settings -> Text
+-- A key's own settings.
+SELECT settings::text AS value FROM api_key WHERE company_id = :company_id AND key_id = :key_id
+
+-- name: change_settings -> Text
+-- Merges what is changed into a key's settings.
+UPDATE api_key SET settings = settings || :change::jsonb WHERE company_id = :company_id AND key_id = :key_id
+RETURNING settings::text AS value
+
+-- name: count_memories -> Count
+-- Memories of the account, and the period's meter.
+SELECT (SELECT count(*) FROM memory WHERE company_id = :company_id) AS memories,
+       (SELECT count(*) FROM memory m JOIN ledger l ON l.company_id = m.company_id
+         WHERE m.company_id = :company_id AND m.created_at >= l.period_start) AS memories_in_period,
+       l.writes_used, l.last_tx,
+       (SELECT count(*) FROM transaction WHERE company_id = :company_id) AS transactions
+FROM ledger l WHERE l.company_id = :company_id
+
+-- name: service_secret -> Secret
+-- A secret of this installation.
+SELECT value FROM service_secret WHERE name = :name

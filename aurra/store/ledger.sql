@@ -1,0 +1,106 @@
+-- The ledger: one row an account. Every write locks it first, in a statement of its own, and reads versions in a later one.
+
+-- name: lock -> Head
+-- The account's head, locked; with the next instant, which is later than the last whatever the clock says.
+SELECT l.last_tx, l.last_hash, l.period_start, l.writes_used, l.grace_from, a.plan, p.writes_limit, l.last_at,
+       greatest(coalesce(:clock::timestamptz, clock_timestamp()), l.last_at + interval '1 microsecond') AS at
+FROM ledger l JOIN account a ON a.company_id = l.company_id JOIN plan p ON p.plan = a.plan
+WHERE l.company_id = :company_id
+FOR UPDATE OF l
+
+-- name: head -> Head
+-- The same without a lock, for reads: `at` is the later of the head's instant and the clock.
+SELECT l.last_tx, l.last_hash, l.period_start, l.writes_used, l.grace_from, a.plan, p.writes_limit, l.last_at,
+       greatest(coalesce(:clock::timestamptz, clock_timestamp()), l.last_at) AS at
+FROM ledger l JOIN account a ON a.company_id = l.company_id JOIN plan p ON p.plan = a.plan
+WHERE l.company_id = :company_id
+
+-- name: transaction_instant -> Numbered
+-- One transaction's number and instant.
+SELECT id, at FROM transaction WHERE company_id = :company_id AND id = :id
+
+-- name: newest_until -> Numbered
+-- The newest transaction at or before an instant.
+SELECT id, at FROM transaction WHERE company_id = :company_id AND at <= :at ORDER BY at DESC LIMIT 1
+
+-- name: account_start -> Numbered
+-- Transaction 0: the account's creation.
+SELECT 0::bigint AS id, created_at AS at FROM account WHERE company_id = :company_id
+
+-- name: stored_answer -> StoredAnswer
+-- What was answered to this idempotency key.
+SELECT fingerprint, answer FROM idempotency WHERE company_id = :company_id AND key = :key AND expires_at > :at
+
+-- name: store_answer
+-- Keeps an answer, in the write's own transaction; takes the place of an expired one.
+INSERT INTO idempotency (company_id, key, fingerprint, answer, expires_at)
+VALUES (:company_id, :key, :fingerprint, :answer, :expires_at)
+ON CONFLICT (company_id, key) DO UPDATE
+SET fingerprint = excluded.fingerprint, answer = excluded.answer, expires_at = excluded.expires_at
+
+-- name: drop_expired_answers
+-- A few at a time, with each new one.
+DELETE FROM idempotency WHERE company_id = :company_id AND key IN (
+  SELECT key FROM idempotency WHERE company_id = :company_id AND expires_at <= :at ORDER BY expires_at LIMIT 20)
+
+-- name: apply -> Applied
+-- Everything one transaction writes, in one statement: the head, the entry, the new rows, what closes, then what opens.
+WITH head AS (
+  UPDATE ledger SET last_tx = :tx, last_at = :at, last_hash = :hash, period_start = :period_start,
+                    writes_used = :writes_used, grace_from = :grace_from
+  WHERE company_id = :company_id AND last_tx = :tx - 1
+  RETURNING 1),
+entry AS (
+  INSERT INTO transaction (company_id, id, at, verb, actor, reason, reason_salt, request_id, model, writes, hash)
+  SELECT :company_id, r.id, r.at, r.verb, r.actor, r.reason, decode(r.reason_salt, 'base64'), r.request_id, r.model, r.writes,
+         decode(r.hash, 'base64')
+  FROM json_to_recordset(:transactions::json) AS r(id bigint, at timestamptz, verb text, actor text, reason text,
+       reason_salt text, request_id text, model text, writes integer, hash text)),
+named AS (
+  INSERT INTO slot (company_id, id, tenant_id, subject_key, attribute_key, subject, attribute, cardinality, tx, salt, hash)
+  SELECT :company_id, r.id, r.tenant_id, r.subject_key, r.attribute_key, r.subject, r.attribute, r.cardinality, r.tx,
+         decode(r.salt, 'base64'), decode(r.hash, 'base64')
+  FROM json_to_recordset(:slots::json) AS r(id uuid, tenant_id text, subject_key text, attribute_key text, subject text,
+       attribute text, cardinality text, tx bigint, salt text, hash text)),
+told AS (
+  INSERT INTO source (company_id, id, tenant_id, session_id, dialog_id, position, message_id, role, name, text, said_at, tx,
+                      salt, hash)
+  SELECT :company_id, r.id, r.tenant_id, r.session_id, r.dialog_id, r.position, r.message_id, r.role, r.name, r.text,
+         r.said_at, r.tx, decode(r.salt, 'base64'), decode(r.hash, 'base64')
+  FROM json_to_recordset(:sources::json) AS r(id uuid, tenant_id text, session_id text, dialog_id uuid, position integer,
+       message_id text, role text, name text, text text, said_at timestamptz, tx bigint, salt text, hash text)),
+born AS (
+  INSERT INTO memory (company_id, id, tenant_id, slot_id, subject, subject_key, lane, source, session_id, source_id, span_from,
+                      span_to, external_id, metadata, extraction, created_tx, created_at, hash)
+  SELECT :company_id, r.id, r.tenant_id, r.slot_id, r.subject, r.subject_key, r.lane, r.source, r.session_id, r.source_id,
+         r.span_from, r.span_to, r.external_id, r.metadata, r.extraction, r.created_tx, r.created_at, decode(r.hash, 'base64')
+  FROM json_to_recordset(:memories::json) AS r(id uuid, tenant_id text, slot_id uuid, subject text, subject_key text,
+       lane uuid, source text, session_id text, source_id uuid, span_from integer, span_to integer, external_id text,
+       metadata jsonb, extraction jsonb, created_tx bigint, created_at timestamptz, hash text)),
+said AS (
+  INSERT INTO content (company_id, id, memory_id, text, summary, topic, importance, people, action_items, fingerprint, words,
+                       tx, salt, hash)
+  SELECT :company_id, r.id, r.memory_id, r.text, r.summary, r.topic, r.importance, r.people, r.action_items, r.fingerprint,
+         to_tsvector('english', r.indexed), r.tx, decode(r.salt, 'base64'), decode(r.hash, 'base64')
+  FROM json_to_recordset(:contents::json) AS r(id uuid, memory_id uuid, text text, summary text, topic text,
+       importance smallint, people text[], action_items text[], fingerprint bigint, indexed text, tx bigint, salt text,
+       hash text)),
+vectors AS (
+  INSERT INTO embedding (company_id, content_id, model, vector)
+  SELECT :company_id, r.content_id, :model, r.vector
+  FROM unnest(:vector_contents::uuid[], :vectors::halfvec[]) AS r(content_id, vector)),
+closing AS (
+  UPDATE version v SET tx_to = r.tx_to, tx_to_at = r.tx_to_at, replaced_by = r.replaced_by
+  FROM json_to_recordset(:closed::json) AS r(id uuid, tx_to bigint, tx_to_at timestamptz, replaced_by uuid)
+  WHERE v.company_id = :company_id AND v.id = r.id AND v.tx_to IS NULL
+  RETURNING 1),
+opening AS (
+  INSERT INTO version (company_id, id, tenant_id, memory_id, lane, content_id, valid, tx_from, tx_from_at, op, superseded_by)
+  SELECT :company_id, r.id, r.tenant_id, r.memory_id, r.lane, r.content_id, tstzrange(r.valid_from, r.valid_to), r.tx_from,
+         r.tx_from_at, r.op, r.superseded_by
+  FROM json_to_recordset(:opened::json) AS r(id uuid, tenant_id text, memory_id uuid, lane uuid, content_id uuid,
+       valid_from timestamptz, valid_to timestamptz, tx_from bigint, tx_from_at timestamptz, op text, superseded_by uuid)
+  -- What closes must be closed before what opens is checked against the lane.
+  WHERE (SELECT count(*) FROM closing) >= 0
+  RETURNING 1)
+SELECT (SELECT count(*) FROM head) AS heads, (SELECT count(*) FROM closing) AS closed, (SELECT count(*) FROM opening) AS opened

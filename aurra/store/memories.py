@@ -1,0 +1,245 @@
+"""Reading memories: what a write must know before it is planned, and the rows that reads show."""
+
+import datetime as dt
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+
+from aurra.store.pool import Transaction
+from aurra.store.queries import load
+from aurra.timeline import Piece
+
+_Q = load("memories")
+
+
+class KnownSlot(msgspec.Struct, frozen=True):
+    id: UUID
+    tenant_id: str
+    subject_key: str
+    attribute_key: str
+    cardinality: str
+
+
+class OpenPiece(msgspec.Struct, frozen=True):
+    id: UUID
+    memory_id: UUID
+    lane: UUID
+    content_id: UUID
+    valid_from: dt.datetime
+    valid_to: dt.datetime | None
+    superseded_by: UUID | None
+    tenant_id: str
+
+    def piece(self) -> Piece:
+        """As the timeline takes it."""
+        return Piece(
+            version=self.id,
+            memory=self.memory_id,
+            lane=self.lane,
+            content=self.content_id,
+            start=self.valid_from,
+            end=self.valid_to,
+            successor=self.superseded_by,
+        )
+
+
+class Twin(msgspec.Struct, frozen=True):
+    text: str
+    memory_id: UUID
+    tenant_id: str
+    slot_id: UUID | None
+    source: str
+    valid_from: dt.datetime
+    valid_to: dt.datetime | None
+
+
+class Told(msgspec.Struct, frozen=True):
+    tenant_id: str
+    session_id: str | None
+    message_id: str
+    memory_id: UUID
+
+
+class Identity(msgspec.Struct, frozen=True):
+    id: UUID
+    tenant_id: str
+    slot_id: UUID | None
+    lane: UUID
+    cardinality: str | None
+    created_tx: int
+    last_closed: int | None
+
+
+class Listed(msgspec.Struct, frozen=True):
+    version: UUID
+    created_at: dt.datetime
+    memory_id: UUID
+    valid_from: dt.datetime
+
+
+class PieceRow(msgspec.Struct, frozen=True):
+    version: UUID
+    memory_id: UUID
+    tenant_id: str
+    valid_from: dt.datetime
+    valid_to: dt.datetime | None
+    tx_from: int
+    tx_from_at: dt.datetime
+    tx_to: int | None
+    tx_to_at: dt.datetime | None
+    op: str
+    superseded_by: UUID | None
+    replaced_by: UUID | None
+    text: str
+    summary: str | None
+    topic: str
+    importance: int
+    people: list[str]
+    action_items: list[str]
+    source: str
+    session_id: str | None
+    external_id: str | None
+    metadata: str | None
+    extraction: str | None
+    created_at: dt.datetime
+    span_from: int | None
+    span_to: int | None
+    subject: str | None
+    attribute: str | None
+    cardinality: str | None
+    role: str | None
+    speaker: str | None
+    turn: str | None
+    message_id: str | None
+    said_at: dt.datetime | None
+    dialog: str | None
+
+
+class VersionRow(msgspec.Struct, frozen=True):
+    version: UUID
+    valid_from: dt.datetime
+    valid_to: dt.datetime | None
+    tx_from: int
+    tx_from_at: dt.datetime
+    tx_to: int | None
+    tx_to_at: dt.datetime | None
+    op: str
+    superseded_by: UUID | None
+    replaced_by: UUID | None
+
+
+class LanePiece(msgspec.Struct, frozen=True):
+    version: UUID
+    memory_id: UUID
+    valid_from: dt.datetime
+    valid_to: dt.datetime | None
+    superseded_by: UUID | None
+
+
+class EventRow(msgspec.Struct, frozen=True):
+    id: int
+    at: dt.datetime
+    verb: str
+    actor: str
+    reason: str | None
+    request_id: str
+    model: str | None
+    opened: int
+    closed: int
+
+
+class Filters(msgspec.Struct, frozen=True, kw_only=True):
+    """What narrows a list; None narrows nothing. Subject and attribute are comparable names."""
+
+    source: str | None = None
+    session_id: str | None = None
+    topic: str | None = None
+    subject_key: str | None = None
+    attribute_key: str | None = None
+
+
+async def slots_named(tx: Transaction, names: Sequence[tuple[str, str, str]]) -> list[KnownSlot]:
+    """Slots that exist among (tenant, subject, attribute)."""
+    tenants, subjects, attributes = zip(*names, strict=True)
+    return await tx.rows(_Q["slots_named"], KnownSlot, tenants=tenants, subjects=subjects, attributes=attributes)
+
+
+async def open_in_lanes(tx: Transaction, lanes: Sequence[UUID]) -> list[OpenPiece]:
+    """All that is believed in the lanes."""
+    return await tx.rows(_Q["open_in_lanes"], OpenPiece, lanes=lanes)
+
+
+async def open_of_memory(tx: Transaction, memory_id: UUID) -> list[OpenPiece]:
+    """All that is believed of a memory, in valid order."""
+    return await tx.rows(_Q["open_of_memory"], OpenPiece, memory_id=memory_id)
+
+
+async def twins(tx: Transaction, fingerprints: Sequence[int]) -> list[Twin]:
+    """Believed pieces whose text may be equal, oldest memory first."""
+    return await tx.rows(_Q["twins"], Twin, fingerprints=fingerprints)
+
+
+async def told(tx: Transaction, tenant_id: str, session_id: str, message_ids: Sequence[str]) -> list[Told]:
+    """Turns of the session that are stored already, by the caller's own ids."""
+    return await tx.rows(_Q["told"], Told, tenant_id=tenant_id, session_id=session_id, message_ids=message_ids)
+
+
+async def find_identity(tx: Transaction, memory_id: UUID) -> Identity | None:
+    """What never changes of a memory."""
+    return await tx.row(_Q["identity"], Identity, memory_id=memory_id)
+
+
+async def list_page(
+    tx: Transaction,
+    *,
+    number: int,
+    valid_at: dt.datetime | None,
+    tenant_id: str,
+    filters: Filters,
+    after: Listed | None,
+    limit: int,
+) -> list[Listed]:
+    """Up to `limit` pieces after a place in the order, newest first."""
+    return await tx.rows(
+        _Q["list_page"],
+        Listed,
+        tx=number,
+        valid_at=valid_at,
+        tenant_id=tenant_id,
+        source=filters.source,
+        session_id=filters.session_id,
+        topic=filters.topic,
+        subject_key=filters.subject_key,
+        attribute_key=filters.attribute_key,
+        after_at=after and after.created_at,
+        after_id=after and after.memory_id,
+        after_from=after and after.valid_from,
+        limit=limit,
+    )
+
+
+async def pieces(tx: Transaction, number: int, versions: Sequence[UUID]) -> list[PieceRow]:
+    """The versions in full, in the order asked, as known at the transaction."""
+    return await tx.rows(_Q["pieces"], PieceRow, tx=number, versions=versions) if versions else []
+
+
+async def versions_of(tx: Transaction, number: int, memory_id: UUID) -> list[VersionRow]:
+    """Every version begun at or before the transaction."""
+    return await tx.rows(_Q["versions_of"], VersionRow, tx=number, memory_id=memory_id)
+
+
+async def believed_in_lane(tx: Transaction, number: int, lane: UUID) -> list[LanePiece]:
+    """What the lane holds at the transaction, in valid order."""
+    return await tx.rows(_Q["believed_in_lane"], LanePiece, tx=number, lane=lane)
+
+
+async def linked(tx: Transaction, number: int, memory_id: UUID) -> list[LanePiece]:
+    """One piece of each memory that links join to this one, in valid order."""
+    found = await tx.rows(_Q["linked"], LanePiece, tx=number, memory_id=memory_id)
+    return sorted(found, key=lambda piece: (piece.valid_from, piece.memory_id))
+
+
+async def events_of(tx: Transaction, memory_id: UUID) -> list[EventRow]:
+    """Transactions that touched the memory, oldest first."""
+    return await tx.rows(_Q["events_of"], EventRow, memory_id=memory_id)

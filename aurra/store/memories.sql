@@ -1,0 +1,147 @@
+-- Memories: what a write must know before it is planned, and what reads show.
+
+-- name: slots_named -> KnownSlot
+-- Slots by tenant and comparable names, those that exist.
+SELECT s.id, s.tenant_id, s.subject_key, s.attribute_key, s.cardinality
+FROM slot s JOIN unnest(:tenants::text[], :subjects::text[], :attributes::text[]) AS asked(tenant_id, subject_key, attribute_key)
+  USING (tenant_id, subject_key, attribute_key)
+WHERE s.company_id = :company_id
+
+-- name: open_in_lanes -> OpenPiece
+-- All that is believed in some lanes.
+SELECT v.id, v.memory_id, v.lane, v.content_id, lower(v.valid) AS valid_from, upper(v.valid) AS valid_to, v.superseded_by,
+       v.tenant_id
+FROM version v
+WHERE v.company_id = :company_id AND v.lane = ANY(:lanes::uuid[]) AND v.tx_to IS NULL
+ORDER BY v.lane, lower(v.valid)
+
+-- name: twins -> Twin
+-- Believed pieces whose text may equal one that is written.
+SELECT c.text, v.memory_id, v.tenant_id, m.slot_id, m.source, lower(v.valid) AS valid_from, upper(v.valid) AS valid_to
+FROM content c
+JOIN version v ON v.company_id = c.company_id AND v.memory_id = c.memory_id AND v.content_id = c.id AND v.tx_to IS NULL
+JOIN memory m ON m.company_id = c.company_id AND m.id = c.memory_id
+WHERE c.company_id = :company_id AND c.fingerprint = ANY(:fingerprints::bigint[])
+ORDER BY m.created_at, m.id
+
+-- name: told -> Told
+-- Turns that were stored before, by the caller's own ids; with the memories made of them that are believed.
+SELECT s.tenant_id, s.session_id, s.message_id, m.id AS memory_id
+FROM source s
+JOIN memory m ON m.company_id = s.company_id AND m.source_id = s.id AND m.extraction ->> 'mode' = 'verbatim'
+JOIN version v ON v.company_id = m.company_id AND v.memory_id = m.id AND v.tx_to IS NULL
+WHERE s.company_id = :company_id AND s.tenant_id = :tenant_id AND s.session_id = :session_id
+  AND s.message_id = ANY(:message_ids::text[])
+ORDER BY m.created_at, m.id
+
+-- name: open_of_memory -> OpenPiece
+-- All that is believed of one memory, in valid order.
+SELECT v.id, v.memory_id, v.lane, v.content_id, lower(v.valid) AS valid_from, upper(v.valid) AS valid_to, v.superseded_by,
+       v.tenant_id
+FROM version v
+WHERE v.company_id = :company_id AND v.memory_id = :memory_id AND v.tx_to IS NULL
+ORDER BY lower(v.valid)
+
+-- name: identity -> Identity
+-- What never changes of a memory, and the transaction that closed its last version if none is open.
+SELECT m.id, m.tenant_id, m.slot_id, m.lane, s.cardinality, m.created_tx,
+       (SELECT max(v.tx_to) FROM version v WHERE v.company_id = m.company_id AND v.memory_id = m.id) AS last_closed
+FROM memory m LEFT JOIN slot s ON s.company_id = m.company_id AND s.id = m.slot_id
+WHERE m.company_id = :company_id AND m.id = :memory_id
+
+-- name: list_page -> Listed
+-- A page of pieces believed at a transaction, newest first.
+SELECT v.id AS version, m.created_at, m.id AS memory_id, lower(v.valid) AS valid_from
+FROM memory m
+JOIN version v ON v.company_id = m.company_id AND v.memory_id = m.id
+ AND v.tx_from <= :tx AND (v.tx_to IS NULL OR v.tx_to > :tx)
+WHERE m.company_id = :company_id AND m.tenant_id = :tenant_id
+  AND (:valid_at::timestamptz IS NULL OR v.valid @> :valid_at::timestamptz)
+  AND (:source::text IS NULL OR m.source = :source)
+  AND (:session_id::text IS NULL OR m.session_id = :session_id)
+  AND (:subject_key::text IS NULL OR m.subject_key = :subject_key)
+  AND (:attribute_key::text IS NULL OR EXISTS (
+       SELECT 1 FROM slot s WHERE s.company_id = m.company_id AND s.id = m.slot_id AND s.attribute_key = :attribute_key))
+  AND (:topic::text IS NULL OR EXISTS (
+       SELECT 1 FROM content c WHERE c.company_id = v.company_id AND c.id = v.content_id AND c.topic = :topic))
+  AND (:after_at::timestamptz IS NULL
+       OR (m.created_at, m.id, lower(v.valid)) < (:after_at::timestamptz, :after_id::uuid, :after_from::timestamptz))
+ORDER BY m.created_at DESC, m.id DESC, lower(v.valid) DESC
+LIMIT :limit
+
+-- name: pieces -> PieceRow
+-- Versions in full, in the order asked, as known at a transaction: later closings show null.
+SELECT v.id AS version, v.memory_id, m.tenant_id, lower(v.valid) AS valid_from, upper(v.valid) AS valid_to,
+       v.tx_from, v.tx_from_at,
+       CASE WHEN v.tx_to <= :tx THEN v.tx_to END AS tx_to,
+       CASE WHEN v.tx_to <= :tx THEN v.tx_to_at END AS tx_to_at,
+       v.op,
+       v.superseded_by,
+       CASE WHEN v.tx_to <= :tx THEN v.replaced_by END AS replaced_by,
+       c.text, c.summary, c.topic, c.importance, c.people, c.action_items,
+       m.source, m.session_id, m.external_id, m.metadata::text AS metadata, m.extraction::text AS extraction,
+       m.created_at, m.span_from, m.span_to,
+       coalesce(s.subject, m.subject) AS subject, s.attribute, s.cardinality,
+       o.role, o.name AS speaker, o.text AS turn, o.message_id, o.said_at,
+       CASE WHEN m.extraction ->> 'mode' <> 'verbatim' THEN (
+         SELECT string_agg(initcap(d.role) || ': ' || d.text, E'\n' ORDER BY d.position)
+         FROM source d WHERE d.company_id = o.company_id AND d.dialog_id = o.dialog_id) END AS dialog
+FROM unnest(:versions::uuid[]) WITH ORDINALITY AS asked(id, place)
+JOIN version v ON v.company_id = :company_id AND v.id = asked.id
+JOIN memory m ON m.company_id = v.company_id AND m.id = v.memory_id
+JOIN content c ON c.company_id = v.company_id AND c.id = v.content_id
+LEFT JOIN slot s ON s.company_id = m.company_id AND s.id = m.slot_id
+LEFT JOIN source o ON o.company_id = m.company_id AND o.id = m.source_id
+ORDER BY asked.place
+
+-- name: versions_of -> VersionRow
+-- Every version of a memory begun at or before a transaction, in the order of belief, then of validity.
+SELECT v.id AS version, lower(v.valid) AS valid_from, upper(v.valid) AS valid_to, v.tx_from, v.tx_from_at,
+       CASE WHEN v.tx_to <= :tx THEN v.tx_to END AS tx_to,
+       CASE WHEN v.tx_to <= :tx THEN v.tx_to_at END AS tx_to_at,
+       v.op, v.superseded_by, CASE WHEN v.tx_to <= :tx THEN v.replaced_by END AS replaced_by
+FROM version v
+WHERE v.company_id = :company_id AND v.memory_id = :memory_id AND v.tx_from <= :tx
+ORDER BY v.tx_from, lower(v.valid)
+
+-- name: believed_in_lane -> LanePiece
+-- What a lane holds at a transaction, in valid order.
+SELECT v.id AS version, v.memory_id, lower(v.valid) AS valid_from, upper(v.valid) AS valid_to, v.superseded_by
+FROM version v
+WHERE v.company_id = :company_id AND v.lane = :lane AND v.tx_from <= :tx AND (v.tx_to IS NULL OR v.tx_to > :tx)
+ORDER BY lower(v.valid)
+
+-- name: linked -> LanePiece
+-- One piece (or, without one, the last version) of each memory that links join to the one asked, at a transaction.
+WITH RECURSIVE joined(memory_id) AS (
+  SELECT :memory_id::uuid
+  UNION
+  SELECT link.id
+  FROM joined j CROSS JOIN LATERAL (
+    SELECT v.superseded_by FROM version v
+    WHERE v.company_id = :company_id AND v.memory_id = j.memory_id AND v.tx_from <= :tx AND (v.tx_to IS NULL OR v.tx_to > :tx)
+    UNION ALL
+    SELECT v.replaced_by FROM version v
+    WHERE v.company_id = :company_id AND v.memory_id = j.memory_id AND v.tx_to <= :tx
+    UNION ALL
+    SELECT v.memory_id FROM version v
+    WHERE v.company_id = :company_id AND v.superseded_by = j.memory_id AND v.tx_from <= :tx AND (v.tx_to IS NULL OR v.tx_to > :tx)
+    UNION ALL
+    SELECT v.memory_id FROM version v
+    WHERE v.company_id = :company_id AND v.replaced_by = j.memory_id AND v.tx_to <= :tx) AS link(id)
+  WHERE link.id IS NOT NULL)
+SELECT DISTINCT ON (v.memory_id) v.id AS version, v.memory_id, lower(v.valid) AS valid_from, upper(v.valid) AS valid_to,
+       coalesce(CASE WHEN v.tx_to <= :tx THEN v.replaced_by END, v.superseded_by) AS superseded_by
+FROM joined j JOIN version v ON v.company_id = :company_id AND v.memory_id = j.memory_id AND v.tx_from <= :tx
+ORDER BY v.memory_id, (v.tx_to IS NULL OR v.tx_to > :tx) DESC, v.tx_from DESC, lower(v.valid) DESC
+
+-- name: events_of -> EventRow
+-- Transactions that opened or closed a version of a memory, oldest first.
+SELECT t.id, t.at, t.verb, t.actor, t.reason, t.request_id, t.model,
+       (SELECT count(*) FROM version v WHERE v.company_id = t.company_id AND v.memory_id = :memory_id AND v.tx_from = t.id) AS opened,
+       (SELECT count(*) FROM version v WHERE v.company_id = t.company_id AND v.memory_id = :memory_id AND v.tx_to = t.id) AS closed
+FROM transaction t
+WHERE t.company_id = :company_id AND t.id IN (
+  SELECT v.tx_from FROM version v WHERE v.company_id = :company_id AND v.memory_id = :memory_id
+  UNION SELECT v.tx_to FROM version v WHERE v.company_id = :company_id AND v.memory_id = :memory_id AND v.tx_to IS NOT NULL)
+ORDER BY t.id

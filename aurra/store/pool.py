@@ -1,0 +1,214 @@
+"""Connections and transactions. Nothing else in the product holds a connection, and only this file imports asyncpg.
+
+A `Transaction` is always of one account: `SET LOCAL aurra.company_id` binds row-level security before the first
+statement. Connections act as the role `aurra_app`, which cannot bypass it.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Generator
+from typing import Any, TypeVar
+from uuid import UUID
+
+import asyncpg as _asyncpg
+import numpy as np
+from numpy.typing import NDArray
+from pgvector import HalfVector
+from pgvector.asyncpg import register_vector as _register_vector
+
+from aurra.errors import AurraError, CannotStart, Unavailable
+from aurra.guard import transaction_open
+from aurra.store.queries import Query
+
+# The driver has no types of its own; the untyped surface ends in this file.
+asyncpg: Any = _asyncpg
+register_vector: Any = _register_vector
+
+Row = TypeVar("Row")
+InsufficientPrivilege: type[Exception] = asyncpg.InsufficientPrivilegeError
+AlreadyThere: tuple[type[Exception], ...] = (asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError)
+LockNotAvailable: type[Exception] = asyncpg.LockNotAvailableError
+APP_ROLE = "aurra_app"
+OWNER_ROLE = "aurra_owner"
+
+_STATEMENT_SECONDS = 10
+_ACQUIRE_SECONDS = 2.0
+_SESSION = {
+    "statement_timeout": f"{_STATEMENT_SECONDS}s",
+    "lock_timeout": "1s",
+    "idle_in_transaction_session_timeout": "30s",
+}
+_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+_WRITE = "BEGIN;"
+
+# Classes of SQLSTATE that mean "not now": connection, resources, operator intervention, lock, deadlock, serialization.
+_AWAY = ("08", "53", "57", "55P03", "40")
+
+
+class ConstraintBroken(Exception):
+    """The database refused a write; `constraint` names the rule."""
+
+    def __init__(self, constraint: str) -> None:
+        super().__init__(constraint)
+        self.constraint = constraint
+
+
+class Transaction:
+    """One open transaction of one account; statements are named queries with named arguments."""
+
+    def __init__(self, connection: Any, company_id: UUID) -> None:
+        self._connection = connection
+        self.company_id = company_id
+
+    async def rows(self, query: Query, row: type[Row], /, **arguments: Any) -> list[Row]:
+        """All rows, each as the query's Struct."""
+        records = await self._connection.fetch(query.sql, *self._bind(query, arguments))
+        return [row(*record) for record in records]
+
+    async def row(self, query: Query, row: type[Row], /, **arguments: Any) -> Row | None:
+        """The first row, or None."""
+        record = await self._connection.fetchrow(query.sql, *self._bind(query, arguments))
+        return None if record is None else row(*record)
+
+    async def execute(self, query: Query, /, **arguments: Any) -> None:
+        """Runs a statement for its effect."""
+        await self._connection.execute(query.sql, *self._bind(query, arguments))
+
+    def _bind(self, query: Query, arguments: dict[str, Any]) -> list[Any]:
+        return [self.company_id if name == "company_id" else arguments[name] for name in query.parameters]
+
+
+class Database:
+    """A pool of connections that act as `aurra_app`. Made by `open_database`."""
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+
+    @contextlib.asynccontextmanager
+    async def begin(self, company_id: UUID) -> AsyncGenerator[Transaction]:
+        """A READ COMMITTED transaction of the account, committed at the end, rolled back on any error.
+
+        Raises `Unavailable` when the database is away; code `write_outcome_unknown` when it went during COMMIT.
+        """
+        async with self._open(_WRITE, f"SET LOCAL aurra.company_id = '{company_id}'", company_id) as transaction:
+            yield transaction
+
+    @contextlib.asynccontextmanager
+    async def read(self, company_id: UUID) -> AsyncGenerator[Transaction]:
+        """A read-only snapshot of the account (REPEATABLE READ)."""
+        async with self._open(_READ, f"SET LOCAL aurra.company_id = '{company_id}'", company_id) as transaction:
+            yield transaction
+
+    @contextlib.asynccontextmanager
+    async def look_up(self, key_id: str) -> AsyncGenerator[Transaction]:
+        """A read-only snapshot that sees the rows of one API key, before its account is known."""
+        if not key_id.isalnum():
+            raise ValueError("a key id is alphanumeric")
+        async with self._open(_READ, f"SET LOCAL aurra.key_id = '{key_id}'", UUID(int=0)) as transaction:
+            yield transaction
+
+    @contextlib.asynccontextmanager
+    async def _open(self, begin: str, setting: str, company_id: UUID) -> AsyncGenerator[Transaction]:
+        with _translated():
+            connection = await self._pool.acquire(timeout=_ACQUIRE_SECONDS)
+        committing = False
+        try:
+            with _translated():
+                await connection.execute(begin + setting)
+                with transaction_open():
+                    yield Transaction(connection, company_id)
+                committing = begin is _WRITE
+                await connection.execute("COMMIT")
+        except BaseException as error:
+            await _abandon(connection)
+            if committing and isinstance(error, Unavailable):
+                raise Unavailable(
+                    "The database went away while the write was being committed; it may or may not be stored.",
+                    code="write_outcome_unknown",
+                ) from error
+            raise
+        finally:
+            await asyncio.shield(self._pool.release(connection))
+
+    async def is_ready(self) -> bool:
+        """Whether a connection answers within two seconds."""
+        try:
+            async with asyncio.timeout(_ACQUIRE_SECONDS), self._pool.acquire() as connection:
+                return await connection.fetchval("SELECT 1") == 1
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+            return False
+
+    async def close(self) -> None:
+        """Closes the pool, waiting at most ten seconds for work under way."""
+        try:
+            async with asyncio.timeout(10):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+
+@contextlib.contextmanager
+def _translated() -> Generator[None]:
+    """Driver errors become ours; what this product raised passes."""
+    try:
+        yield
+    except (AurraError, ConstraintBroken):
+        raise
+    except asyncpg.IntegrityConstraintViolationError as error:
+        raise ConstraintBroken(error.constraint_name or error.sqlstate or "unnamed") from error
+    except asyncpg.PostgresError as error:
+        if (error.sqlstate or "").startswith(_AWAY):
+            raise Unavailable("The database cannot take this request now; nothing was stored.") from error
+        raise
+    except TimeoutError as error:
+        raise Unavailable("No database connection was free in time; nothing was stored.") from error
+    except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        raise Unavailable("The database is unreachable; nothing was stored.") from error
+
+
+async def _abandon(connection: Any) -> None:
+    """Rolls back; a connection that cannot be rolled back is cut, so that the pool never hands it out again."""
+    try:
+        async with asyncio.timeout(2):
+            await asyncio.shield(connection.execute("ROLLBACK"))
+    except BaseException:
+        connection.terminate()
+
+
+async def _no_reset(connection: Any) -> None:
+    """Every use is one explicit transaction with SET LOCAL: nothing to reset, and a reset costs a round trip."""
+
+
+async def _prepare(connection: Any) -> None:
+    await register_vector(connection)
+    await connection.execute(f"SET ROLE {APP_ROLE}")
+
+
+async def open_database(dsn: str, *, size: int = 10) -> Database:
+    """A pool on a migrated database. Raises CannotStart with one sentence when it cannot be reached or is not safe."""
+    try:
+        pool = await asyncpg.create_pool(
+            dsn,
+            min_size=1,
+            max_size=size,
+            init=_prepare,
+            reset=_no_reset,
+            command_timeout=_STATEMENT_SECONDS + 5,
+            server_settings={"application_name": "aurra", "plan_cache_mode": "force_generic_plan", **_SESSION},
+        )
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+        raise CannotStart(f"The database cannot be used: {error}") from error
+    return Database(pool)
+
+
+async def connect(dsn: str) -> Any:
+    """One connection as the login of `dsn`, for migrations and the operator's commands. Raises CannotStart."""
+    try:
+        return await asyncpg.connect(dsn, timeout=10, server_settings={"application_name": "aurra-admin"})
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+        raise CannotStart(f"The database cannot be reached: {error}") from error
+
+
+def half_vector(vector: NDArray[np.float32]) -> HalfVector:
+    """A vector as the driver takes it."""
+    return HalfVector(vector)

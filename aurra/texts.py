@@ -1,0 +1,43 @@
+"""How texts are compared: they are stored as received, and equal when they look equal. Pure."""
+
+import hashlib
+import unicodedata
+from typing import Any
+
+from aurra.errors import BadRequest
+
+_LONGEST_WORD = 1000
+
+
+def comparable(text: str) -> str:
+    """NFC, case-folded, trimmed, runs of white space as one space: subjects, attributes and duplicates compare so."""
+    words = text.split()
+    return " ".join(words if text.isascii() else map(_composed, words)).casefold()
+
+
+def fingerprint(text: str) -> int:
+    """64 bits of SHA-256 over the comparable text, signed: finds candidates for duplicates."""
+    return int.from_bytes(hashlib.sha256(comparable(text).encode()).digest()[:8], "big", signed=True)
+
+
+def _composed(word: str) -> str:
+    """The word in NFC. A word is taken in slices: normalising a long run of combining marks takes quadratic time."""
+    slices = (word[start : start + _LONGEST_WORD] for start in range(0, len(word), _LONGEST_WORD))
+    return "".join(unicodedata.normalize("NFC", part) for part in slices)
+
+
+def require_storable(value: Any) -> None:
+    """Returns when no text inside, at any depth, has NUL or an unpaired surrogate; else raises BadRequest."""
+    match value:
+        case str():
+            if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value if character > "\ud7ff"):
+                raise BadRequest("The text holds a NUL character or an unpaired surrogate.", code="invalid_text")
+        case dict():
+            for key, inner in value.items():  # pyright: ignore[reportUnknownVariableType]
+                require_storable(key)
+                require_storable(inner)
+        case list():
+            for inner in value:  # pyright: ignore[reportUnknownVariableType]
+                require_storable(inner)
+        case _:
+            pass

@@ -1,0 +1,179 @@
+"""What closes and what opens: the laws of valid time. Pure; no clock, no I/O.
+
+A *piece* is a version believed now. A lane holds pieces that never overlap. Each verb takes the pieces of a lane (or of
+a memory) and returns the pieces afterwards; `difference` turns before and after into versions to close and to open.
+Intervals are half-open [start, end); an end of None is open.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+import msgspec
+
+Instant = dt.datetime
+
+
+class Piece(msgspec.Struct, frozen=True, kw_only=True):
+    """A believed statement: what memory, which content, from when to when, and who took over at its end."""
+
+    version: UUID | None
+    """The stored version; None for a piece that this transaction opens."""
+    memory: UUID
+    lane: UUID
+    content: UUID
+    start: Instant
+    end: Instant | None
+    successor: UUID | None = None
+    op: str = "assert"
+
+
+class Closing(msgspec.Struct, frozen=True):
+    """A stored version that is believed no longer; `replaced_by` when another memory took all of it."""
+
+    version: UUID
+    replaced_by: UUID | None
+
+
+class Interval(msgspec.Struct, frozen=True):
+    """[start, end); an end of None is open."""
+
+    start: Instant
+    end: Instant | None
+
+
+def before(left: Instant | None, right: Instant | None) -> bool:
+    """Whether one end comes before another; None is the end of time."""
+    return left is not None and (right is None or left < right)
+
+
+def overlaps(piece: Piece | Interval, other: Interval) -> bool:
+    """Whether they share an instant."""
+    return before(piece.start, other.end) and before(other.start, piece.end)
+
+
+def holds(piece: Piece | Interval, at: Instant) -> bool:
+    """Whether the instant lies inside."""
+    return piece.start <= at and before(at, piece.end)
+
+
+def covers(piece: Piece | Interval, other: Interval) -> bool:
+    """Whether all of `other` lies inside."""
+    return piece.start <= other.start and not before(piece.end, other.end)
+
+
+def claimed(pieces: Sequence[Piece], start: Instant, end: Instant | None) -> list[Interval]:
+    """What an assert takes of its lane.
+
+    With an end: all of [start, end). Open: every instant from `start` on that no memory starting later holds (a memory
+    starts with its first believed piece), so that scheduled changes stand; possibly several intervals, at least one.
+    """
+    if end is not None:
+        return [Interval(start, end)]
+    first: dict[UUID, Instant] = {}
+    for piece in pieces:
+        first[piece.memory] = min(piece.start, first.get(piece.memory, piece.start))
+    later = sorted((piece for piece in pieces if first[piece.memory] > start), key=lambda piece: piece.start)
+    free: list[Interval] = []
+    at = start
+    for piece in later:
+        if at < piece.start:
+            free.append(Interval(at, piece.start))
+        if piece.end is None:
+            return free
+        at = piece.end
+    return [*free, Interval(at, None)]
+
+
+def assert_into(
+    pieces: Sequence[Piece], *, memory: UUID, lane: UUID, content: UUID, start: Instant, end: Instant | None
+) -> list[Piece]:
+    """The lane after the memory took what it claims; what it displaces is shortened, split, or gone."""
+    taken = claimed(pieces, start, end)
+    kept = [left for piece in pieces for left in _left_over(piece, taken, memory)]
+    new = [
+        Piece(
+            version=None,
+            memory=memory,
+            lane=lane,
+            content=content,
+            start=interval.start,
+            end=interval.end,
+            # A piece that was asserted open and ends, yields to whoever starts there.
+            successor=_holder(pieces, interval.end) if end is None else None,
+        )
+        for interval in taken
+    ]
+    return sorted([*kept, *new], key=lambda piece: piece.start)
+
+
+def cut(pieces: Sequence[Piece], boundary: Instant, successor: UUID | None) -> list[Piece]:
+    """A memory's pieces after `boundary` ended it: what begins later is gone, what straddles is shortened.
+
+    With a successor (supersede) the last piece left names it; without (end) pieces keep their links.
+    """
+    op = "end" if successor is None else "supersede"
+    left: list[Piece] = []
+    for piece in sorted(pieces, key=lambda piece: piece.start):
+        if piece.start >= boundary:
+            continue
+        straddles = before(boundary, piece.end)
+        left.append(_changed(piece, end=boundary, successor=piece.successor, op=op) if straddles else piece)
+    if successor is not None and left and left[-1].successor != successor:
+        left[-1] = _changed(left[-1], end=left[-1].end, successor=successor, op=op)
+    return left
+
+
+def difference(
+    stored: Iterable[Piece], after: Iterable[Piece], replaced_by: dict[UUID, UUID] | None = None
+) -> tuple[list[Closing], list[Piece]]:
+    """Which stored versions close and which pieces open, to get from one state to the other.
+
+    `replaced_by` names, for a memory that lost a whole piece, who took it last.
+    """
+    remaining = list(after)
+    kept = {piece.version for piece in remaining if piece.version is not None}
+    opened = [piece for piece in remaining if piece.version is None]
+    closed: list[Closing] = []
+    for piece in stored:
+        if piece.version is None or piece.version in kept:
+            continue
+        whole = not any(
+            new.memory == piece.memory and overlaps(new, Interval(piece.start, piece.end)) for new in opened
+        )
+        closed.append(Closing(piece.version, (replaced_by or {}).get(piece.memory) if whole else None))
+    return closed, opened
+
+
+def _left_over(piece: Piece, taken: Sequence[Interval], memory: UUID) -> list[Piece]:
+    """What stays of a piece: the part before names the memory that took over, the part after keeps its link."""
+    hits = [interval for interval in taken if overlaps(piece, interval)]
+    if not hits:
+        return [piece]
+    left: list[Piece] = []
+    if piece.start < hits[0].start:
+        left.append(_changed(piece, end=hits[0].start, successor=memory, op="leftover"))
+    last = hits[-1].end
+    if last is not None and before(last, piece.end):
+        left.append(_changed(piece, start=last, end=piece.end, successor=piece.successor, op="leftover"))
+    return left
+
+
+def _changed(
+    piece: Piece, *, end: Instant | None, successor: UUID | None, op: str, start: Instant | None = None
+) -> Piece:
+    return Piece(
+        version=None,
+        memory=piece.memory,
+        lane=piece.lane,
+        content=piece.content,
+        start=start or piece.start,
+        end=end,
+        successor=successor,
+        op=op,
+    )
+
+
+def _holder(pieces: Sequence[Piece], at: Instant | None) -> UUID | None:
+    """Who holds the instant, if anybody."""
+    return next((piece.memory for piece in pieces if at is not None and holds(piece, at)), None)

@@ -1,0 +1,50 @@
+"""Settings, the plan and the service itself on the wire."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from aurra.types.common import Answer, Instant, Request
+
+
+class Nothing(Request, kw_only=True):
+    """No parameters."""
+
+
+class AgentSettings(Answer, kw_only=True):
+    """How this key's agent works; one flat object."""
+
+    auto_supersede_default: bool = False
+    excluded_categories: list[str] = msgspec.field(default_factory=lambda: ["health_medical", "legal_status"])
+    min_confidence: Annotated[float, Meta(description="0.85…1.0.")] = 0.85
+    classifier_model: str | None = None
+    freshness_half_life_days: Annotated[float, Meta(description="1…3650.")] = 30
+
+
+class AgentSettingsChange(Request, kw_only=True):
+    """What to change; what is absent stays. `excluded_categories` is replaced whole."""
+
+    auto_supersede_default: Annotated[bool | None, Meta(description="Report supersession without being asked.")] = None
+    excluded_categories: Annotated[list[str] | None, Meta(description="Never superseded automatically.")] = None
+    min_confidence: Annotated[
+        float | None, Meta(description="0.85…1.0.", extra_json_schema={"minimum": 0.85, "maximum": 1.0})
+    ] = None
+    classifier_model: Annotated[str | None, Meta(description="Model for automatic supersession.")] = None
+    freshness_half_life_days: Annotated[
+        float | None, Meta(description="1…3650.", extra_json_schema={"minimum": 1, "maximum": 3650})
+    ] = None
+
+
+class PlanStatus(Answer, kw_only=True):
+    """The plan and its meter."""
+
+    plan_tier: str
+    writes_used: int
+    writes_limit: int
+    writes_remaining: int
+    in_grace_period: bool
+    blocked: bool
+    period_start: Instant
+    period_end: Instant
+    grace_ends_at: Instant | None

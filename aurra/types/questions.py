@@ -1,0 +1,148 @@
+"""Search and grounded answers on the wire."""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from aurra.types.common import (
+    Answer,
+    GivenInstant,
+    Instant,
+    Limit,
+    LlmChoice,
+    Request,
+    TenantId,
+    TransactionAsOf,
+    TransactionRef,
+)
+from aurra.types.memories import Memory, ScoredMemory, SourceCitation, Temporal
+
+
+class Search(Request, kw_only=True):
+    """Find memories; no model is called."""
+
+    query: Annotated[str, Meta(description="What to look for, in plain words.")]
+    limit: Limit | None = 10
+    tenant_id: TenantId | None = None
+    sources: Annotated[list[str] | None, Meta(description="Only these sources.")] = None
+    topics: Annotated[list[str] | None, Meta(description="Only these topics.")] = None
+    subject: Annotated[str | None, Meta(description="Only this subject.")] = None
+    session_id: Annotated[str | None, Meta(description="Only this conversation.")] = None
+    as_of: Annotated[GivenInstant | None, Meta(description="What was true then.")] = None
+    transaction_as_of: TransactionAsOf | None = None
+    explain: Annotated[bool, Meta(description="Return each signal's share.")] = False
+
+
+class Found(Answer, kw_only=True):
+    """Best first; never fewer than the smaller of `limit` and what qualifies."""
+
+    memories: list[ScoredMemory]
+    memories_searched: Annotated[int, Meta(description="How many qualified.")]
+    search_type: Annotated[str, Meta(description="`hybrid`, `vector`, `keyword` or `none`.")]
+    transaction: TransactionRef
+    as_of: Instant | None
+
+
+class Question(Request, kw_only=True):
+    """Ask; the answer says only what memories say, and cites them."""
+
+    question: Annotated[str, Meta(description="In plain words.")]
+    limit: Limit | None = 10
+    tenant_id: TenantId | None = None
+    sources: Annotated[list[str] | None, Meta(description="Only these sources.")] = None
+    topics: Annotated[list[str] | None, Meta(description="Only these topics.")] = None
+    subject: Annotated[str | None, Meta(description="Only this subject.")] = None
+    session_id: Annotated[str | None, Meta(description="Only this conversation.")] = None
+    as_of: Annotated[GivenInstant | None, Meta(description="What was true then.")] = None
+    transaction_as_of: TransactionAsOf | None = None
+    include_proof_tree: Annotated[bool, Meta(description="Return the proof tree.")] = False
+    strict: Annotated[bool, Meta(description="Drop sentences that are not supported, instead of flagging them.")] = (
+        False
+    )
+    llm: Annotated[LlmChoice | None, Meta(description="A model of the caller's own, for this request.")] = None
+
+
+class Citation(msgspec.Struct, kw_only=True):
+    """A retrieved candidate; `[mem-N]` in the answer is the one with `index` N."""
+
+    index: int
+    memory_id: str
+    decision: str
+    topic: str
+    similarity: float
+    cited_by_llm: Annotated[bool, Meta(description="Whether the answer cites it.")]
+    valid_from: Instant
+    is_superseded: bool
+    tenant_id: str | None
+    source: str
+    quote: Annotated[str | None, Meta(description="The words that support the answer.")] = None
+    span: Annotated[list[int] | None, Meta(description="[from, to) of the quote in `decision`.")] = None
+
+
+class Retrieval(msgspec.Struct, kw_only=True):
+    """How the evidence was found."""
+
+    method: str
+    k: int
+    memories_evaluated: int
+    memories_cited: int
+    filters: dict[str, Any]
+
+
+class Evidence(msgspec.Struct, kw_only=True):
+    """One memory that was considered."""
+
+    memory_id: str
+    similarity: float
+    cited: bool
+    decision: str
+    bi_temporal: Temporal
+    source_citation: SourceCitation
+
+
+class ChainLink(msgspec.Struct, kw_only=True):
+    """One step from a memory to its successor."""
+
+    memory_id: str
+    superseded_by: str | None
+    superseded_at: Instant | None
+    decision_at_time: str
+
+
+class SupersessionChain(msgspec.Struct, kw_only=True):
+    """From a cited memory to what holds now."""
+
+    starting_memory_id: str
+    current_truth_memory_id: str
+    chain: list[ChainLink]
+
+
+class ProofTree(msgspec.Struct, kw_only=True):
+    """What the answer rests on. `answer_hash` is SHA-256 over the canonical JSON of answer and evidence."""
+
+    version: str
+    question: str
+    answer_hash: str
+    generated_at: Instant
+    retrieval: Retrieval
+    evidence_chain: list[Evidence]
+    supersession_chains: list[SupersessionChain]
+
+
+class Answered(Answer, kw_only=True):
+    """An answer with its citations, or a refusal that says so."""
+
+    question: str
+    answer: Annotated[str, Meta(description="Clean text.")]
+    answer_with_citations: Annotated[str, Meta(description="The same text with [mem-N].")]
+    citations: list[Citation]
+    memories: list[Memory]
+    memories_searched: int
+    search_type: str
+    proof_tree: ProofTree | None
+    grounded: Annotated[bool, Meta(description="Whether every sentence is supported by what it cites.")]
+    refused: Annotated[bool, Meta(description="Whether the evidence did not suffice.")]
+    receipt_id: str | None
+    transaction: TransactionRef
+    as_of: Instant | None
