@@ -151,7 +151,7 @@ class Unavailable(AurraError):
 
     default_code = "unavailable"
 
-    def __init__(self, detail: str | dict[str, Any], *, code: str | None = None, retry_after: int = 1) -> None:
+    def __init__(self, detail: str | dict[str, Any], *, code: str | None = None, retry_after: int | None = 1) -> None:
         super().__init__(detail, code=code, retry_after=retry_after)
 
 
@@ -162,7 +162,7 @@ class ProviderError(Unavailable):
         super().__init__(
             {"error": "llm_provider_error", "provider": provider, "message": message},
             code="llm_provider_refused" if refused else "llm_provider_error",
-            retry_after=retry_after,
+            retry_after=None if refused else retry_after,
         )
 
 

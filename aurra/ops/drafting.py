@@ -7,7 +7,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from aurra import extraction, instants
+from aurra import extraction, instants, texts
 from aurra.context import Context
 from aurra.errors import BadRequest, ProviderError
 from aurra.ops import checks, models
@@ -186,7 +186,8 @@ async def _by_model(ctx: Context, choice: ModelChoice, turns: list[Turn]) -> tup
             schema_name="facts",
         )
     try:
+        texts.require_storable(completion.value)
         proposed = msgspec.convert(completion.value.get("facts"), list[extraction.Proposed])
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, BadRequest):
         raise ProviderError(choice.provider, "The model's answer does not have the form that was asked for.") from None
     return extraction.check(turns, proposed), len(proposed)

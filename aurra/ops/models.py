@@ -1,5 +1,6 @@
 """Which language model a request uses, if any."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 
@@ -41,7 +42,8 @@ def choose(ctx: Context, llm: LlmChoice | None) -> ModelChoice | None:
 @contextlib.asynccontextmanager
 async def opened(ctx: Context, choice: ModelChoice) -> AsyncGenerator[LanguageModel]:
     """The model's client, closed afterwards."""
-    model = ctx.service.open_model(choice)
+    # In a thread: the first use of a provider imports its client, which takes about a second.
+    model = await asyncio.to_thread(ctx.service.open_model, choice)
     try:
         yield model
     finally:

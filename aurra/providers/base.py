@@ -34,15 +34,16 @@ class Embedder(Protocol):
         ...
 
 
-class Secret(msgspec.Struct, frozen=True):
-    """A provider's key: held in memory for one request; its repr, str and JSON never show it."""
+class Secret:
+    """A provider's key, held in memory for one request. Its repr is `***`, and no encoder takes it."""
 
-    _value: str
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
 
     def __repr__(self) -> str:
         return "***"
-
-    __str__ = __repr__
 
     def reveal(self) -> str:
         """The key itself, for the header of an outgoing request only."""

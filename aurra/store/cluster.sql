@@ -65,9 +65,9 @@ SELECT name, checksum FROM migration ORDER BY name
 -- Remembers a file and what it was.
 INSERT INTO migration (name, checksum) VALUES (:name, :checksum)
 
--- name: lock_migrations
+-- name: lock_migrations -> Permission
 -- One runner at a time on this database; freed with the session.
-SELECT pg_advisory_lock(4707191942)
+SELECT pg_advisory_lock(4707191942) IS NOT NULL AS granted
 
 -- name: act_as_owner
 -- From here on, this session is the owner.

@@ -131,8 +131,8 @@ async def require_safe(dsn: str) -> None:
     """Returns when the service's role can neither bypass row-level security nor rewrite the past; else CannotStart."""
     connection = await pool.connect(dsn)
     try:
-        if len(await connection.fetch(_Q["existing_roles"].sql)) < 2:
-            raise CannotStart("The roles aurra_owner and aurra_app are missing: run `aurra migrate`.")
+        if not await connection.fetchval(_Q["register_exists"].sql):
+            raise CannotStart("This database was never migrated: run `aurra migrate`.")
         await connection.execute(f"SET ROLE {pool.APP_ROLE}")
         role = RoleFacts(*await connection.fetchrow(_Q["role_facts"].sql))
         if role.is_superuser or role.bypasses_policies or role.owns_tables:
@@ -177,8 +177,9 @@ async def _ensure_roles(connection: Any) -> None:
             await connection.execute(_Q[name].sql)
     except pool.InsufficientPrivilege as error:
         raise CannotStart(
-            f"The login of DATABASE_URL may not prepare this database ({error}): "
-            "give it CREATEROLE and ownership of the database, or run `aurra migrate` once as a login that has them."
+            f"The login of DATABASE_URL may not prepare this database ({str(error).splitlines()[0]}): "
+            "give it CREATEROLE and ownership of the database, and have the extensions vector and btree_gist created, "
+            "or run `aurra migrate` once as a superuser."
         ) from error
 
 

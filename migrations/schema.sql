@@ -1,0 +1,312 @@
+-- What all migrations together make. Generated: `make generate` writes it, `make check` compares.
+
+CREATE EXTENSION IF NOT EXISTS btree_gist WITH SCHEMA public;
+CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public;
+CREATE TABLE public.account (
+    company_id uuid NOT NULL,
+    name text NOT NULL,
+    plan text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT account_name_check CHECK ((name <> ''::text))
+);
+ALTER TABLE ONLY public.account FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.account OWNER TO aurra_owner;
+CREATE TABLE public.api_key (
+    company_id uuid NOT NULL,
+    key_id text NOT NULL,
+    secret_hash bytea NOT NULL,
+    last_four text NOT NULL,
+    scopes text[] NOT NULL,
+    tenant_id text,
+    settings jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone
+);
+ALTER TABLE ONLY public.api_key FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.api_key OWNER TO aurra_owner;
+CREATE TABLE public.content (
+    company_id uuid NOT NULL,
+    id uuid NOT NULL,
+    memory_id uuid NOT NULL,
+    text text NOT NULL,
+    summary text,
+    topic text NOT NULL,
+    importance smallint NOT NULL,
+    people text[] NOT NULL,
+    action_items text[] NOT NULL,
+    fingerprint bigint NOT NULL,
+    words tsvector NOT NULL,
+    tx bigint NOT NULL,
+    salt bytea NOT NULL,
+    hash bytea NOT NULL,
+    CONSTRAINT content_importance_check CHECK (((importance >= 1) AND (importance <= 10)))
+);
+ALTER TABLE ONLY public.content FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.content OWNER TO aurra_owner;
+CREATE TABLE public.embedding (
+    company_id uuid NOT NULL,
+    content_id uuid NOT NULL,
+    model text NOT NULL,
+    vector public.halfvec NOT NULL
+);
+ALTER TABLE ONLY public.embedding FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.embedding OWNER TO aurra_owner;
+CREATE TABLE public.idempotency (
+    company_id uuid NOT NULL,
+    key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    answer bytea NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+ALTER TABLE ONLY public.idempotency FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.idempotency OWNER TO aurra_owner;
+CREATE TABLE public.ledger (
+    company_id uuid NOT NULL,
+    last_tx bigint NOT NULL,
+    last_at timestamp with time zone NOT NULL,
+    last_hash bytea NOT NULL,
+    period_start timestamp with time zone NOT NULL,
+    writes_used bigint NOT NULL,
+    grace_from timestamp with time zone,
+    CONSTRAINT ledger_last_tx_check CHECK ((last_tx >= 0)),
+    CONSTRAINT ledger_writes_used_check CHECK ((writes_used >= 0))
+);
+ALTER TABLE ONLY public.ledger FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.ledger OWNER TO aurra_owner;
+CREATE TABLE public.memory (
+    company_id uuid NOT NULL,
+    id uuid NOT NULL,
+    tenant_id text NOT NULL,
+    slot_id uuid,
+    subject text,
+    subject_key text,
+    lane uuid NOT NULL,
+    source text NOT NULL,
+    session_id text,
+    source_id uuid,
+    span_from integer,
+    span_to integer,
+    external_id text,
+    metadata jsonb,
+    extraction jsonb,
+    created_tx bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    hash bytea NOT NULL
+);
+ALTER TABLE ONLY public.memory FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.memory OWNER TO aurra_owner;
+CREATE TABLE public.plan (
+    plan text NOT NULL,
+    writes_limit bigint NOT NULL,
+    key_requests_per_minute integer,
+    account_requests_per_minute integer,
+    CONSTRAINT plan_writes_limit_check CHECK ((writes_limit > 0))
+);
+ALTER TABLE public.plan OWNER TO aurra_owner;
+CREATE TABLE public.service_secret (
+    name text NOT NULL,
+    value bytea NOT NULL
+);
+ALTER TABLE public.service_secret OWNER TO aurra_owner;
+CREATE TABLE public.slot (
+    company_id uuid NOT NULL,
+    id uuid NOT NULL,
+    tenant_id text NOT NULL,
+    subject_key text NOT NULL,
+    attribute_key text NOT NULL,
+    subject text NOT NULL,
+    attribute text NOT NULL,
+    cardinality text NOT NULL,
+    tx bigint NOT NULL,
+    salt bytea NOT NULL,
+    hash bytea NOT NULL,
+    CONSTRAINT slot_cardinality_check CHECK ((cardinality = ANY (ARRAY['one'::text, 'many'::text])))
+);
+ALTER TABLE ONLY public.slot FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.slot OWNER TO aurra_owner;
+CREATE TABLE public.source (
+    company_id uuid NOT NULL,
+    id uuid NOT NULL,
+    tenant_id text NOT NULL,
+    session_id text,
+    dialog_id uuid NOT NULL,
+    "position" integer NOT NULL,
+    message_id text,
+    role text NOT NULL,
+    name text,
+    text text NOT NULL,
+    said_at timestamp with time zone,
+    tx bigint NOT NULL,
+    salt bytea NOT NULL,
+    hash bytea NOT NULL
+);
+ALTER TABLE ONLY public.source FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.source OWNER TO aurra_owner;
+CREATE TABLE public.transaction (
+    company_id uuid NOT NULL,
+    id bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    verb text NOT NULL,
+    actor text NOT NULL,
+    reason text,
+    reason_salt bytea,
+    request_id text NOT NULL,
+    model text,
+    writes integer NOT NULL,
+    hash bytea NOT NULL,
+    CONSTRAINT transaction_id_check CHECK ((id > 0)),
+    CONSTRAINT transaction_verb_check CHECK ((verb = ANY (ARRAY['assert'::text, 'supersede'::text, 'end'::text, 'correct'::text, 'retract'::text, 'restore'::text, 'erase'::text]))),
+    CONSTRAINT transaction_writes_check CHECK ((writes >= 0))
+);
+ALTER TABLE ONLY public.transaction FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.transaction OWNER TO aurra_owner;
+CREATE TABLE public.version (
+    company_id uuid NOT NULL,
+    id uuid NOT NULL,
+    tenant_id text NOT NULL,
+    memory_id uuid NOT NULL,
+    lane uuid NOT NULL,
+    content_id uuid NOT NULL,
+    valid tstzrange NOT NULL,
+    tx_from bigint NOT NULL,
+    tx_to bigint,
+    tx_from_at timestamp with time zone NOT NULL,
+    tx_to_at timestamp with time zone,
+    op text NOT NULL,
+    superseded_by uuid,
+    replaced_by uuid,
+    CONSTRAINT version_closed_once CHECK ((((tx_to IS NULL) = (tx_to_at IS NULL)) AND ((tx_to IS NULL) OR (tx_to > tx_from)))),
+    CONSTRAINT version_op_check CHECK ((op = ANY (ARRAY['assert'::text, 'supersede'::text, 'end'::text, 'correct'::text, 'restore'::text, 'leftover'::text]))),
+    CONSTRAINT version_valid_is_half_open CHECK (((NOT isempty(valid)) AND lower_inc(valid) AND (NOT upper_inc(valid)) AND isfinite(lower(valid)) AND (upper_inf(valid) OR isfinite(upper(valid)))))
+);
+ALTER TABLE ONLY public.version FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.version OWNER TO aurra_owner;
+ALTER TABLE ONLY public.account
+    ADD CONSTRAINT account_pkey PRIMARY KEY (company_id);
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_pkey PRIMARY KEY (company_id, key_id);
+ALTER TABLE ONLY public.content
+    ADD CONSTRAINT content_pkey PRIMARY KEY (company_id, id);
+ALTER TABLE ONLY public.embedding
+    ADD CONSTRAINT embedding_pkey PRIMARY KEY (company_id, content_id, model);
+ALTER TABLE ONLY public.idempotency
+    ADD CONSTRAINT idempotency_pkey PRIMARY KEY (company_id, key);
+ALTER TABLE ONLY public.ledger
+    ADD CONSTRAINT ledger_pkey PRIMARY KEY (company_id);
+ALTER TABLE ONLY public.memory
+    ADD CONSTRAINT memory_pkey PRIMARY KEY (company_id, id);
+ALTER TABLE ONLY public.plan
+    ADD CONSTRAINT plan_pkey PRIMARY KEY (plan);
+ALTER TABLE ONLY public.service_secret
+    ADD CONSTRAINT service_secret_pkey PRIMARY KEY (name);
+ALTER TABLE ONLY public.slot
+    ADD CONSTRAINT slot_name UNIQUE (company_id, tenant_id, subject_key, attribute_key);
+ALTER TABLE ONLY public.slot
+    ADD CONSTRAINT slot_pkey PRIMARY KEY (company_id, id);
+ALTER TABLE ONLY public.source
+    ADD CONSTRAINT source_pkey PRIMARY KEY (company_id, id);
+ALTER TABLE ONLY public.transaction
+    ADD CONSTRAINT transaction_pkey PRIMARY KEY (company_id, id);
+ALTER TABLE ONLY public.version
+    ADD CONSTRAINT version_one_belief_a_lane EXCLUDE USING gist (company_id WITH =, lane WITH =, valid WITH &&, int8range(tx_from, tx_to) WITH &&);
+ALTER TABLE ONLY public.version
+    ADD CONSTRAINT version_pkey PRIMARY KEY (company_id, id);
+CREATE INDEX api_key_by_id ON public.api_key USING btree (key_id);
+CREATE INDEX content_by_fingerprint ON public.content USING btree (company_id, fingerprint);
+CREATE INDEX idempotency_expiry ON public.idempotency USING btree (company_id, expires_at);
+CREATE INDEX memory_newest ON public.memory USING btree (company_id, tenant_id, created_at, id);
+CREATE INDEX memory_of_source ON public.memory USING btree (company_id, source_id) WHERE (source_id IS NOT NULL);
+CREATE INDEX source_by_message ON public.source USING btree (company_id, tenant_id, session_id, message_id) WHERE (message_id IS NOT NULL);
+CREATE INDEX source_of_dialog ON public.source USING btree (company_id, dialog_id, "position");
+CREATE INDEX transaction_by_instant ON public.transaction USING btree (company_id, at);
+CREATE INDEX version_of_memory ON public.version USING btree (company_id, memory_id, tx_from) INCLUDE (tx_to);
+CREATE INDEX version_open ON public.version USING btree (company_id, tenant_id, memory_id) WHERE (tx_to IS NULL);
+CREATE INDEX version_open_lane ON public.version USING btree (company_id, lane) WHERE (tx_to IS NULL);
+CREATE INDEX version_plane ON public.version USING gist (company_id, tenant_id, int8range(tx_from, tx_to), valid);
+CREATE INDEX version_replacement ON public.version USING btree (company_id, replaced_by) WHERE (replaced_by IS NOT NULL);
+CREATE INDEX version_successor ON public.version USING btree (company_id, superseded_by) WHERE (superseded_by IS NOT NULL);
+ALTER TABLE ONLY public.account
+    ADD CONSTRAINT account_plan_fkey FOREIGN KEY (plan) REFERENCES public.plan(plan);
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.account(company_id);
+ALTER TABLE ONLY public.content
+    ADD CONSTRAINT content_company_id_memory_id_fkey FOREIGN KEY (company_id, memory_id) REFERENCES public.memory(company_id, id);
+ALTER TABLE ONLY public.embedding
+    ADD CONSTRAINT embedding_company_id_content_id_fkey FOREIGN KEY (company_id, content_id) REFERENCES public.content(company_id, id);
+ALTER TABLE ONLY public.idempotency
+    ADD CONSTRAINT idempotency_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.account(company_id);
+ALTER TABLE ONLY public.ledger
+    ADD CONSTRAINT ledger_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.account(company_id);
+ALTER TABLE ONLY public.memory
+    ADD CONSTRAINT memory_company_id_created_tx_fkey FOREIGN KEY (company_id, created_tx) REFERENCES public.transaction(company_id, id);
+ALTER TABLE ONLY public.memory
+    ADD CONSTRAINT memory_company_id_slot_id_fkey FOREIGN KEY (company_id, slot_id) REFERENCES public.slot(company_id, id);
+ALTER TABLE ONLY public.memory
+    ADD CONSTRAINT memory_company_id_source_id_fkey FOREIGN KEY (company_id, source_id) REFERENCES public.source(company_id, id);
+ALTER TABLE ONLY public.slot
+    ADD CONSTRAINT slot_company_id_tx_fkey FOREIGN KEY (company_id, tx) REFERENCES public.transaction(company_id, id);
+ALTER TABLE ONLY public.source
+    ADD CONSTRAINT source_company_id_tx_fkey FOREIGN KEY (company_id, tx) REFERENCES public.transaction(company_id, id);
+ALTER TABLE ONLY public.transaction
+    ADD CONSTRAINT transaction_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.account(company_id);
+ALTER TABLE ONLY public.version
+    ADD CONSTRAINT version_company_id_content_id_fkey FOREIGN KEY (company_id, content_id) REFERENCES public.content(company_id, id);
+ALTER TABLE ONLY public.version
+    ADD CONSTRAINT version_company_id_memory_id_fkey FOREIGN KEY (company_id, memory_id) REFERENCES public.memory(company_id, id);
+ALTER TABLE ONLY public.version
+    ADD CONSTRAINT version_company_id_tx_from_fkey FOREIGN KEY (company_id, tx_from) REFERENCES public.transaction(company_id, id);
+ALTER TABLE ONLY public.version
+    ADD CONSTRAINT version_company_id_tx_to_fkey FOREIGN KEY (company_id, tx_to) REFERENCES public.transaction(company_id, id);
+ALTER TABLE public.account ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.api_key ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.content ENABLE ROW LEVEL SECURITY;
+CREATE POLICY directory ON public.account TO aurra_owner USING (true) WITH CHECK (true);
+CREATE POLICY directory ON public.api_key TO aurra_owner USING (true) WITH CHECK (true);
+ALTER TABLE public.embedding ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.idempotency ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.ledger ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.memory ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_account ON public.account USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY own_account ON public.api_key USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY own_account ON public.content USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY own_account ON public.embedding USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY own_account ON public.idempotency USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY own_account ON public.ledger USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY own_account ON public.memory USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY own_account ON public.slot USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY own_account ON public.source USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY own_account ON public.transaction USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY own_account_add ON public.version FOR INSERT WITH CHECK ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY own_account_close ON public.version FOR UPDATE USING (((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid) AND (tx_to IS NULL))) WITH CHECK (((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid) AND (tx_to IS NOT NULL)));
+CREATE POLICY own_account_read ON public.version FOR SELECT USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY presented_key ON public.api_key FOR SELECT TO aurra_app USING ((key_id = NULLIF(current_setting('aurra.key_id'::text, true), ''::text)));
+ALTER TABLE public.slot ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.source ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.transaction ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.version ENABLE ROW LEVEL SECURITY;
+GRANT ALL ON SCHEMA public TO aurra_owner;
+GRANT USAGE ON SCHEMA public TO aurra_app;
+GRANT SELECT ON TABLE public.account TO aurra_app;
+GRANT SELECT ON TABLE public.api_key TO aurra_app;
+GRANT UPDATE(settings) ON TABLE public.api_key TO aurra_app;
+GRANT SELECT,INSERT ON TABLE public.content TO aurra_app;
+GRANT SELECT,INSERT ON TABLE public.embedding TO aurra_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency TO aurra_app;
+GRANT SELECT ON TABLE public.ledger TO aurra_app;
+GRANT UPDATE(last_tx) ON TABLE public.ledger TO aurra_app;
+GRANT UPDATE(last_at) ON TABLE public.ledger TO aurra_app;
+GRANT UPDATE(last_hash) ON TABLE public.ledger TO aurra_app;
+GRANT UPDATE(period_start) ON TABLE public.ledger TO aurra_app;
+GRANT UPDATE(writes_used) ON TABLE public.ledger TO aurra_app;
+GRANT UPDATE(grace_from) ON TABLE public.ledger TO aurra_app;
+GRANT SELECT,INSERT ON TABLE public.memory TO aurra_app;
+GRANT SELECT ON TABLE public.plan TO aurra_app;
+GRANT SELECT ON TABLE public.service_secret TO aurra_app;
+GRANT SELECT,INSERT ON TABLE public.slot TO aurra_app;
+GRANT SELECT,INSERT ON TABLE public.source TO aurra_app;
+GRANT SELECT,INSERT ON TABLE public.transaction TO aurra_app;
+GRANT SELECT,INSERT ON TABLE public.version TO aurra_app;
+GRANT UPDATE(tx_to) ON TABLE public.version TO aurra_app;
+GRANT UPDATE(tx_to_at) ON TABLE public.version TO aurra_app;
+GRANT UPDATE(replaced_by) ON TABLE public.version TO aurra_app;

@@ -1,0 +1,50 @@
+"""Keys: form, checksum, scopes."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aurra import keys
+from aurra.errors import CannotStart, Forbidden
+
+
+def test_a_key_has_the_published_form() -> None:
+    """`aurra_`, live, 8 characters of id, 43 of secret, 6 of checksum; the hash is not the key."""
+    key = keys.make_key()
+    assert re.fullmatch(r"aurra_live_[0-9A-Za-z]{57}", key.raw)
+    assert keys.key_id_of(key.raw) == key.key_id == key.raw[11:19]
+    assert keys.matches(key.raw, key.secret_hash)
+    assert key.raw.encode() not in key.secret_hash
+
+
+@given(st.integers(11, 67), st.sampled_from(keys.ALPHABET))
+def test_a_mistyped_key_is_refused_without_a_look_up(place: int, character: str) -> None:
+    """Any one character changed gives no id at all."""
+    raw = keys.make_key().raw
+    changed = raw[:place] + character + raw[place + 1 :]
+    assert changed == raw or keys.key_id_of(changed) is None
+
+
+@pytest.mark.parametrize("raw", ["", "aurra_", "sk-123", "aurra_live_short", "aurra_live_" + "é" * 57])
+def test_what_is_no_key_has_no_id(raw: str) -> None:
+    """Other forms are no keys."""
+    assert keys.key_id_of(raw) is None
+
+
+def test_scopes_come_as_bundles_or_by_name() -> None:
+    """`full` and `read_only` are bundles; names may be listed; unknown ones are named in the refusal."""
+    assert keys.parse_scopes("full") == list(keys.SCOPES)
+    assert "memories:write" not in keys.parse_scopes("read_only")
+    assert keys.parse_scopes("query, memories:read") == ["query", "memories:read"]
+    with pytest.raises(CannotStart, match="memories:fly"):
+        keys.parse_scopes("memories:fly")
+    with pytest.raises(CannotStart, match="at least one"):
+        keys.parse_scopes(",")
+
+
+def test_a_missing_scope_is_named() -> None:
+    """403 says which scope is needed."""
+    with pytest.raises(Forbidden, match="memories:write"):
+        keys.require_scope(frozenset({"query"}), "memories:write")

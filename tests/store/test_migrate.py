@@ -1,0 +1,170 @@
+"""The migration runner, and the refusal to serve from a database that is not safe."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from aurra.errors import CannotStart
+from aurra.store import migrate, pool
+
+
+@pytest.fixture
+async def empty(dsn: str) -> AsyncIterator[str]:
+    """An empty database of its own on the tests' server."""
+    name = f"empty_{uuid4().hex}"
+    connection: Any = await asyncpg.connect(dsn)
+    await connection.execute(f'CREATE DATABASE "{name}"')
+    yield dsn.replace("/aurra?", f"/{name}?")
+    await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    await connection.close()
+
+
+async def execute(dsn: str, *statements: str) -> None:
+    connection: Any = await asyncpg.connect(dsn)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def write(directory: Path, **files: str) -> Path:
+    for name, text in files.items():
+        (directory / f"{name}.sql").write_text(text, "utf-8")
+    return directory
+
+
+async def test_each_file_is_applied_once_and_pending_ones_are_named(empty: str, tmp_path: Path) -> None:
+    """`--check` names what is pending and changes nothing; a second run applies nothing."""
+    directory = write(tmp_path, **{"0001_pre_a": "CREATE TABLE a (x int); CREATE TABLE b (y text DEFAULT 'a;b');"})
+    assert await migrate.pending(empty, directory) == ["0001_pre_a.sql"]
+    assert await migrate.pending(empty, directory) == ["0001_pre_a.sql"]
+    assert await migrate.migrate(empty, directory) == ["0001_pre_a.sql"]
+    assert await migrate.migrate(empty, directory) == []
+    write(tmp_path, **{"0002_post_b": "DROP TABLE a;"})
+    assert await migrate.migrate(empty, directory) == ["0002_post_b.sql"]
+
+
+async def test_an_edited_file_stops_everything(empty: str, tmp_path: Path) -> None:
+    """After a file was applied, its text may not change."""
+    directory = write(tmp_path, **{"0001_pre_a": "CREATE TABLE a (x int);"})
+    await migrate.migrate(empty, directory)
+    write(tmp_path, **{"0001_pre_a": "CREATE TABLE a (x bigint);"})
+    for work in (migrate.migrate, migrate.pending):
+        with pytest.raises(CannotStart, match="0001_pre_a.sql was edited"):
+            await work(empty, directory)
+
+
+async def test_a_file_that_fails_leaves_nothing(empty: str, tmp_path: Path) -> None:
+    """A file is one transaction: its second statement's failure takes the first back, and it stays pending."""
+    directory = write(tmp_path, **{"0001_pre_a": "CREATE TABLE a (x int); CREATE TABLE a (x int);"})
+    with pytest.raises(asyncpg.DuplicateTableError):
+        await migrate.migrate(empty, directory)
+    write(tmp_path, **{"0001_pre_a": "CREATE TABLE a (x int);"})
+    assert await migrate.migrate(empty, directory) == ["0001_pre_a.sql"]
+
+
+async def test_a_file_may_do_without_a_transaction(empty: str, tmp_path: Path) -> None:
+    """CREATE INDEX CONCURRENTLY needs none."""
+    directory = write(
+        tmp_path,
+        **{
+            "0001_pre_a": "CREATE TABLE a (x int);",
+            "0002_pre_b": "-- no-transaction\nCREATE INDEX CONCURRENTLY a_x ON a (x);",
+        },
+    )
+    assert len(await migrate.migrate(empty, directory)) == 2
+
+
+async def test_a_name_must_say_when_it_runs(tmp_path: Path) -> None:
+    """`NNNN_pre_…` or `NNNN_post_…`."""
+    with pytest.raises(CannotStart, match="NNNN_pre_what"):
+        migrate.read_migrations(write(tmp_path, **{"0001_a": "SELECT 1;"}))
+
+
+async def test_runners_at_the_same_time_apply_once(empty: str) -> None:
+    """Four runners on an empty database: each file is applied by exactly one of them."""
+    import asyncio
+
+    applied = await asyncio.gather(*(migrate.migrate(empty) for _ in range(4)))
+    assert sorted(map(len, applied)) == [0, 0, 0, len(migrate.read_migrations())]
+
+
+def test_statements_are_split_outside_quotes_and_comments() -> None:
+    """A `;` inside a literal, a name, a comment or dollar quotes ends nothing."""
+    text = """-- one; two
+    SELECT ';', ";"; DO $$ BEGIN; END $$; SELECT $a$;$a$ -- last;
+    """
+    assert migrate.statements(text) == [
+        "-- one; two\n    SELECT ';', \";\"",
+        "DO $$ BEGIN; END $$",
+        "SELECT $a$;$a$ -- last;",
+    ]
+
+
+async def test_serving_is_refused_without_forced_row_level_security(empty: str) -> None:
+    """A table with an account whose policy the owner could pass stops the start, and is named."""
+    await migrate.migrate(empty)
+    await migrate.require_safe(empty)
+    await execute(empty, "ALTER TABLE memory NO FORCE ROW LEVEL SECURITY")
+    with pytest.raises(CannotStart, match="no forced row-level security on memory"):
+        await migrate.require_safe(empty)
+
+
+async def test_serving_is_refused_when_the_role_could_rewrite_the_past(empty: str) -> None:
+    """A privilege to change or delete what is stored stops the start, and is named."""
+    await migrate.migrate(empty)
+    await execute(empty, "GRANT UPDATE (valid) ON version TO aurra_app")
+    with pytest.raises(CannotStart, match=r"UPDATE of version\.valid"):
+        await migrate.require_safe(empty)
+    await execute(empty, "REVOKE UPDATE (valid) ON version FROM aurra_app", "GRANT DELETE ON transaction TO aurra_app")
+    with pytest.raises(CannotStart, match="DELETE on transaction"):
+        await migrate.require_safe(empty)
+
+
+async def test_serving_is_refused_before_the_first_migration(empty: str) -> None:
+    """The sentence says which command to run."""
+    with pytest.raises(CannotStart, match="aurra migrate"):
+        await migrate.require_safe(empty)
+
+
+async def test_serving_is_refused_when_the_role_owns_tables(empty: str) -> None:
+    """An owner could drop the policies."""
+    await migrate.migrate(empty)
+    await execute(empty, "CREATE TABLE mine (x int)", "ALTER TABLE mine OWNER TO aurra_app")
+    with pytest.raises(CannotStart, match="owns tables"):
+        await migrate.require_safe(empty)
+
+
+async def test_a_login_that_is_no_superuser_can_migrate_and_serve(dsn: str, empty: str) -> None:
+    """Hosted databases give a login that may make roles and owns its database; that is enough."""
+    login = f"hosted_{uuid4().hex[:8]}"
+    name = empty.split("?")[0].rsplit("/", 1)[1]
+    await execute(
+        empty,
+        f"CREATE ROLE {login} LOGIN CREATEROLE NOSUPERUSER PASSWORD 'secret'",
+        f'ALTER DATABASE "{name}" OWNER TO {login}',
+        f"GRANT aurra_owner, aurra_app TO {login}",
+        "CREATE EXTENSION vector",
+        "CREATE EXTENSION btree_gist",
+    )
+    hosted = f"postgresql://{login}:secret@/{name}?{empty.split('?')[1]}"
+    try:
+        await migrate.migrate(hosted)
+        await migrate.require_safe(hosted)
+        database = await pool.open_database(hosted, size=1)
+        assert await database.is_ready()
+        await database.close()
+    finally:
+        await execute(empty, f'ALTER DATABASE "{name}" OWNER TO postgres', f"REASSIGN OWNED BY {login} TO postgres")
+        await execute(empty, f"DROP OWNED BY {login}", f"DROP ROLE {login}")
+
+
+async def test_an_unreachable_server_is_one_sentence() -> None:
+    """No traceback for the operator."""
+    with pytest.raises(CannotStart, match="cannot be reached"):
+        await migrate.pending("postgresql://nobody@127.0.0.1:1/none")
