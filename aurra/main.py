@@ -1,8 +1,12 @@
 """The `aurra` command: the operator's commands, and `serve`."""
 
+import asyncio
+import contextlib
 import logging
+import signal
 import socket
 import sys
+from collections.abc import Generator
 
 import click
 import structlog
@@ -50,7 +54,24 @@ async def _serve(settings: Settings, *, first_key: bool) -> None:
                 timeout_keep_alive=65,
             )
             click.echo(f"Aurra: serving on {url} (Ctrl-C stops it)")
-            await uvicorn.Server(config).serve(sockets=[listener])
+            await _Server(config).serve(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that ends by returning. Its own way is to raise the signal again, which would kill the process before the
+    embedded database is stopped."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """The first SIGTERM or SIGINT drains, a second one stops waiting."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -102,6 +123,11 @@ def _configure_logs(settings: Settings) -> None:
     level = levels[settings.aurra_log_level.lower()]
     logging.basicConfig(level=max(level, logging.WARNING), format="%(levelname)s %(name)s %(message)s")
     structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
     )

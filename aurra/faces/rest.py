@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import traceback
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -56,7 +57,11 @@ async def respond(request: AnyRequest, work: Callable[[str], Any]) -> Response[b
     except AurraError as error:
         return problem(error, request_id)
     except Exception as error:
-        log.error("failed", request_id=request_id, path=request.url.path, kind=type(error).__name__, exc_info=True)
+        # Where it failed, never with what: messages and values may hold content.
+        frames = [
+            f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
+        ]
+        log.error("failed", request_id=request_id, method=request.method, kind=type(error).__name__, frames=frames[-8:])
         return problem(AurraError("Something failed inside; nothing is known to be stored."), request_id)
 
 

@@ -172,7 +172,9 @@ async def _abandon(connection: Any) -> None:
         async with asyncio.timeout(2):
             await asyncio.shield(connection.execute("ROLLBACK"))
     except BaseException:
-        connection.terminate()
+        # A connection that broke is released already, and then cannot be terminated.
+        with contextlib.suppress(asyncpg.InterfaceError):
+            connection.terminate()
 
 
 async def _no_reset(connection: Any) -> None:
