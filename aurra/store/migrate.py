@@ -149,17 +149,25 @@ async def require_safe(dsn: str) -> None:
 
 
 async def _require_server(connection: Any) -> None:
-    facts = ServerFacts(*await connection.fetchrow(_Q["server_facts"].sql))
+    if said := complaint(ServerFacts(*await connection.fetchrow(_Q["server_facts"].sql))):
+        raise CannotStart(said)
+
+
+def complaint(facts: ServerFacts) -> str | None:
+    """What the server is too old for or lacks, in one sentence; None when it will do."""
     if facts.version < _OLDEST_POSTGRES:
-        raise CannotStart(f"This server is PostgreSQL {facts.version // 10000}; Aurra needs 16 or newer.")
+        return f"This server is PostgreSQL {facts.version // 10000}; Aurra needs 16 or newer."
     versions = dict(extension.split(" ", 1) for extension in [*facts.available, *facts.installed])
     missing = [name for name in ("vector", "btree_gist") if name not in versions]
     if missing:
-        raise CannotStart(
-            f"This server lacks {' and '.join(missing)}: install pgvector ≥ 0.8 and PostgreSQL's contrib extensions."
-        )
+        packages = {"vector": "pgvector ≥ 0.8", "btree_gist": "PostgreSQL's contrib package"}
+        return f"This server lacks {' and '.join(missing)}: install {' and '.join(packages[name] for name in missing)}."
     if tuple(int(part) for part in versions["vector"].split(".")[:2]) < _OLDEST_VECTOR:
-        raise CannotStart(f"This server has pgvector {versions['vector']}; Aurra needs 0.8 or newer.")
+        return (
+            f"This server has pgvector {versions['vector']}; Aurra needs 0.8 or newer "
+            "(after installing it: ALTER EXTENSION vector UPDATE)."
+        )
+    return None
 
 
 async def _ensure_roles(connection: Any) -> None:

