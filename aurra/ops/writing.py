@@ -111,27 +111,34 @@ async def _commit(ctx: Context, tx: Transaction, print_: Fingerprint | None, ans
     decision = await decide(tx, head)
     changes = decision.changes
     if decision.dry_run or changes is None or changes.is_empty:
+        _admit(head, changes)
         done = decision.answer(TransactionRef(id=head.last_tx, at=instants.show(head.last_at)))
     else:
         await _apply(ctx, tx, head, decision.verb, changes)
         done = decision.answer(TransactionRef(id=head.tx, at=instants.show(head.at)))
     if ctx.plan_warning:
         done.warnings.append(ctx.plan_warning)
-    if print_:
+    if print_ and not decision.dry_run:
         await ledger.store_answer(tx, print_.key, print_.digest, msgspec.json.encode(done), head.at)
     return msgspec.convert(done, answer) if not isinstance(done, answer) else done
 
 
 async def _apply(ctx: Context, tx: Transaction, head: Head, verb: Verb, changes: Changes) -> None:
-    verdict = plans.admit(head.writes_limit, head.meter, len(changes.memories), head.at)
-    match verdict:
+    verdict = _admit(head, changes)
+    ctx.plan_warning = plans.warning(verdict)
+    entry = seal(ctx.company_id, head, verb, changes, secrets.token_bytes(32) if verb.reason else None)
+    model = ctx.service.embedder.name if ctx.service.embedder else ""
+    await ledger.apply(tx, head, entry, changes, verdict.meter, model)
+
+
+def _admit(head: Head, changes: Changes | None) -> plans.Allowed | plans.InGrace:
+    """The plan's verdict on what would be written. Raises PlanLimitExceeded."""
+    cost = len(changes.memories) if changes else 0
+    match plans.admit(head.writes_limit, head.meter, cost, head.at):
         case plans.Blocked():
             raise plan_exceeded(head)
-        case plans.Allowed() | plans.InGrace():
-            ctx.plan_warning = plans.warning(verdict)
-            entry = seal(ctx.company_id, head, verb, changes, secrets.token_bytes(32) if verb.reason else None)
-            model = ctx.service.embedder.name if ctx.service.embedder else ""
-            await ledger.apply(tx, head, entry, changes, verdict.meter, model)
+        case verdict:
+            return verdict
 
 
 def plan_status(head: Head) -> PlanStatus:

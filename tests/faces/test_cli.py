@@ -1,8 +1,10 @@
 """The operator's commands, as processes, while the service runs and while it does not."""
 
+import asyncio
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import httpx2
 import msgspec
 import pytest
 
+from tests.plain import execute
 from tests.running import Running, aurra, environment_of, running
 
 
@@ -62,8 +65,6 @@ def test_a_revoked_key_is_refused_within_five_seconds(service: Running) -> None:
     made = msgspec.json.decode(service.command("keys", "create", "--account", "revoked", "--json"))
     assert status(service, made["key"]).status_code == 200
     assert "is revoked" in service.command("keys", "revoke", made["id"])
-    import time
-
     deadline = time.monotonic() + 5
     while (answer := status(service, made["key"])).status_code == 200:
         assert time.monotonic() < deadline, "still accepted after five seconds"
@@ -129,7 +130,7 @@ def test_an_external_database_is_served_by_its_url(service: Running, dsn: str, t
     assert service
     base = environment_of(database_url=dsn.replace("postgresql://", "postgres://"))
     name = f"external_{os.getpid()}"
-    _sql(dsn, f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}")
+    asyncio.run(execute(dsn, f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}"))
     url = base["DATABASE_URL"].replace("/aurra?", f"/{name}?")
     environment = environment_of(database_url=url, aurra_embedder="none")
     refused = subprocess.run(
@@ -147,7 +148,7 @@ def test_an_external_database_is_served_by_its_url(service: Running, dsn: str, t
     with running(tmp_path / "log", database_url=url, aurra_embedder="none") as far:
         assert status(far, key).status_code == 200
         assert far.stop() == 0
-    _sql(dsn, f"DROP DATABASE {name}")
+    asyncio.run(execute(dsn, f"DROP DATABASE {name}"))
 
 
 def test_a_port_in_use_is_one_sentence(service: Running) -> None:
@@ -165,17 +166,3 @@ def test_a_setting_that_cannot_be_used_is_one_sentence(service: Running) -> None
     ):
         broken = Running(service.process, service.url, {**service.environment, name: value}, service.log)
         assert f"{name}" in failure(broken, "serve")
-
-
-def _sql(dsn: str, *statements: str) -> None:
-    import asyncio
-
-    import asyncpg
-
-    async def work() -> None:
-        connection: Any = await asyncpg.connect(dsn)
-        for statement in statements:
-            await connection.execute(statement)
-        await connection.close()
-
-    asyncio.run(work())

@@ -97,7 +97,7 @@ async def test_an_unsupported_sentence_is_flagged_or_dropped(account: Account) -
 async def test_a_model_that_cites_nothing_is_a_refusal(account: Account) -> None:
     """No citation, no answer."""
     await account.add("Kim lives in Oslo")
-    sentences = [{"text": "Paris is the capital of France.", "citations": []}]
+    sentences: list[dict[str, Any]] = [{"text": "Paris is the capital of France.", "citations": []}]
     async with ScriptedProvider(answering(answer={"sentences": sentences})) as provider:
         answer = await account.post("/agent/query", question="What is the capital of France?", llm=llm(provider))
     assert answer["refused"] is True and "Paris" not in answer["answer"]
@@ -121,7 +121,7 @@ async def test_a_provider_that_fails_is_told_as_the_contract_says(account: Accou
 
 
 async def test_a_replay_asks_no_model_again(account: Account) -> None:
-    """The stored answer of an idempotency key is found before the model is called; the model's key is not part of it."""
+    """The stored answer of a key is found before the model is called; the model's own key is no part of the request."""
     async with ScriptedProvider(answering(facts={"facts": [fact()]})) as provider:
         body = {"messages": TURNS, "llm": llm(provider)}
         first = await account.client.post("/agent/memories", json=body, headers={"Idempotency-Key": "one"})

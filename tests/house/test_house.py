@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import msgspec
 import pytest
 
@@ -17,6 +16,7 @@ from aurra.ops import OPERATIONS
 from aurra.settings import Settings
 from aurra.store.queries import Query, every
 from tests.house.schema_dump import dump
+from tests.plain import connected
 
 ROOT = Path(__file__).parents[2]
 QUERIES = [(noun, query) for noun, queries in every().items() for query in queries.values()]
@@ -36,11 +36,8 @@ async def test_every_query_fits_the_schema_and_its_struct(service: Service, dsn:
     assert service
     if UTILITY.match(re.sub(r"--[^\n]*\n", "", query.sql).strip()):
         return
-    connection: Any = await asyncpg.connect(dsn)
-    try:
+    async with connected(dsn) as connection:
         columns = [attribute.name for attribute in (await connection.prepare(query.sql)).get_attributes()]
-    finally:
-        await connection.close()
     if query.row is None:
         assert columns == []
         return
@@ -51,7 +48,7 @@ async def test_every_query_fits_the_schema_and_its_struct(service: Service, dsn:
 
 @pytest.mark.parametrize(("noun", "query"), QUERIES, ids=lambda value: getattr(value, "name", value))
 def test_every_query_keeps_the_rules_of_the_store(noun: str, query: Query) -> None:
-    """The account is the first condition on tables that have one; no clock but the ledger's; no star; no SKIP LOCKED."""
+    """The account is a parameter where tables have one; no clock but the ledger's; no star."""
     sql = re.sub(r"--[^\n]*", "", query.sql)
     assert not re.search(r"SELECT\s+\*|\.\*", sql)
     assert "now()" not in sql or query.name == "create_register"

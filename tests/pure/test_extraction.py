@@ -54,7 +54,7 @@ def test_sentences_do_not_overlap_and_leave_out_nothing_but_space_and_stops(text
 
 def test_a_quote_is_found_whatever_its_case_and_spaces() -> None:
     """White space and case apart, the words must stand there adjacent and in order."""
-    assert extraction.find_quote("I  moved\nto Oslo.", "i moved to oslo") == (0, 15)
+    assert extraction.find_quote("I  moved\nto Oslo.", "i moved to oslo") == (0, 16)
     assert extraction.find_quote("I moved to Oslo.", "moved Oslo") is None
     assert extraction.find_quote("I moved to Oslo.", "  ") is None
 

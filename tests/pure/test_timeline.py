@@ -1,6 +1,7 @@
 """The laws of valid time, against a plain table that holds one answer an instant."""
 
 import datetime as dt
+import itertools
 from uuid import UUID
 
 from hypothesis import given
@@ -83,7 +84,7 @@ def test_pieces_of_one_memory_never_touch(intervals: list[tuple[int, int | None]
     for piece in play(intervals):
         by_memory.setdefault(piece.memory, []).append(piece)
     for pieces in by_memory.values():
-        for left, right in zip(pieces, pieces[1:], strict=False):
+        for left, right in itertools.pairwise(pieces):
             assert left.end is not None and left.end < right.start
 
 

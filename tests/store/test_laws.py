@@ -8,22 +8,17 @@ import asyncpg
 import pytest
 
 from tests.conftest import Account, MakeAccount
+from tests.plain import connected
 
 
 @contextlib.asynccontextmanager
 async def acting(dsn: str, account: Account | None) -> AsyncGenerator[Any]:
     """A plain connection as the service's role, with an account set as the service sets it."""
-    connection: Any = await asyncpg.connect(dsn)
-    transaction = connection.transaction()
-    await transaction.start()
-    try:
-        await connection.execute("SET LOCAL ROLE aurra_app")
+    async with connected(dsn) as connection:
+        await connection.execute("BEGIN; SET LOCAL ROLE aurra_app")
         if account is not None:
             await connection.execute(f"SET LOCAL aurra.company_id = '{account.row.id}'")
         yield connection
-    finally:
-        await transaction.rollback()
-        await connection.close()
 
 
 FORBIDDEN = [
@@ -71,8 +66,10 @@ async def test_a_lane_never_holds_two_beliefs_for_one_instant(account: Account, 
     async with acting(dsn, account) as connection:
         with pytest.raises(asyncpg.ExclusionViolationError) as refused:
             await connection.execute(
-                """INSERT INTO version (company_id, id, tenant_id, memory_id, lane, content_id, valid, tx_from, tx_from_at, op)
-                   SELECT company_id, gen_random_uuid(), tenant_id, memory_id, lane, content_id, valid, tx_from, tx_from_at, op
+                """INSERT INTO version (company_id, id, tenant_id, memory_id, lane, content_id, valid, tx_from,
+                                        tx_from_at, op)
+                   SELECT company_id, gen_random_uuid(), tenant_id, memory_id, lane, content_id, valid, tx_from,
+                          tx_from_at, op
                    FROM version"""
             )
         assert "version_one_belief_a_lane" in str(refused.value)
@@ -90,13 +87,10 @@ async def test_without_an_account_nothing_is_seen(account: Account, dsn: str, ta
     )
     async with acting(dsn, None) as connection:
         assert await connection.fetchval(f"SELECT count(*) FROM {table}") == 0
-    connection: Any = await asyncpg.connect(dsn)
-    try:
+    async with connected(dsn) as connection:
         await connection.execute(f"BEGIN; SET LOCAL aurra.company_id = '{account.row.id}'; COMMIT")
         await connection.execute("SET ROLE aurra_app")
         assert await connection.fetchval(f"SELECT count(*) FROM {table}") == 0
-    finally:
-        await connection.close()
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -123,8 +117,7 @@ async def test_a_row_of_another_account_cannot_be_written(make_account: MakeAcco
 
 async def test_every_key_leads_with_the_account(dsn: str) -> None:
     """Every primary, unique, foreign and exclusion key of a table with an account begins with `company_id`."""
-    connection: Any = await asyncpg.connect(dsn)
-    try:
+    async with connected(dsn) as connection:
         records = await connection.fetch(
             """SELECT c.conrelid::regclass::text AS t, c.conname AS name
                FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
@@ -133,8 +126,6 @@ async def test_every_key_leads_with_the_account(dsn: str) -> None:
                  AND EXISTS (SELECT 1 FROM pg_attribute b WHERE b.attrelid = c.conrelid AND b.attname = 'company_id')"""
         )
         triggers = await connection.fetchval("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal")
-    finally:
-        await connection.close()
     # An account's plan is one of a table without accounts.
     assert [(record["t"], record["name"]) for record in records] == [("account", "account_plan_fkey")]
     assert triggers == 0

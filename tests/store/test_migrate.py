@@ -4,7 +4,6 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -13,26 +12,16 @@ import pytest
 from aurra.errors import CannotStart
 from aurra.store import migrate, pool
 from aurra.store.embedded import EmbeddedPostgres, find_binaries
+from tests.plain import execute
 
 
 @pytest.fixture
 async def empty(dsn: str) -> AsyncIterator[str]:
     """An empty database of its own on the tests' server."""
     name = f"empty_{uuid4().hex}"
-    connection: Any = await asyncpg.connect(dsn)
-    await connection.execute(f'CREATE DATABASE "{name}"')
+    await execute(dsn, f'CREATE DATABASE "{name}"')
     yield dsn.replace("/aurra?", f"/{name}?")
-    await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    await connection.close()
-
-
-async def execute(dsn: str, *statements: str) -> None:
-    connection: Any = await asyncpg.connect(dsn)
-    try:
-        for statement in statements:
-            await connection.execute(statement)
-    finally:
-        await connection.close()
+    await execute(dsn, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 def write(directory: Path, **files: str) -> Path:
@@ -58,7 +47,7 @@ async def test_an_edited_file_stops_everything(empty: str, tmp_path: Path) -> No
     await migrate.migrate(empty, directory)
     write(tmp_path, **{"0001_pre_a": "CREATE TABLE a (x bigint);"})
     for work in (migrate.migrate, migrate.pending):
-        with pytest.raises(CannotStart, match="0001_pre_a.sql was edited"):
+        with pytest.raises(CannotStart, match=r"0001_pre_a\.sql was edited"):
             await work(empty, directory)
 
 
