@@ -2,8 +2,9 @@
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
-# A network that hiccups is not a reason to fail an install.
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --retries 10
+# uv where it is present, else pip; a network that hiccups is no reason to fail.
+install = if command -v uv >/dev/null 2>&1; then uv pip install --quiet --python $(BIN)/python $(1); \
+  else $(BIN)/python -m pip --disable-pip-version-check install --quiet --retries 10 $(1); fi
 find-python = $$(for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
   command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done)
 
@@ -16,10 +17,18 @@ $(BIN)/python:
 
 $(VENV)/.run: $(BIN)/python requirements.lock pyproject.toml
 	@echo "installing packages"
-	@$(PIP) --require-hashes -r requirements.lock
-	@$(PIP) --no-deps --no-build-isolation -e . && touch $@
+	@$(call install,--require-hashes -r requirements.lock)
+	@$(call install,--no-deps --no-build-isolation -e .) && touch $@
 
-$(VENV)/.test: $(VENV)/.dev  ## everything but the long variants
+$(VENV)/.dev: $(VENV)/.run requirements-dev.lock
+	@echo "installing what the tests need"
+	@$(call install,--require-hashes -r requirements-dev.lock)
+	@$(call install,--no-deps --no-build-isolation -e ./sdk/python) && touch $@
+
+run: $(VENV)/.run  ## embedded Postgres, an account, a key, the service on PORT
+	@exec $(BIN)/aurra serve --first-key
+
+test: $(VENV)/.dev  ## everything but the long variants
 	@$(BIN)/python -m pytest -m "not long"
 
 test-long: $(VENV)/.dev
