@@ -1,6 +1,7 @@
 """The rows of one transaction, as the store writes them. Pure; field names are the columns' names."""
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -206,8 +207,16 @@ def closed_rows(closings: list[Closing], head: Head) -> list[ClosedRow]:
     ]
 
 
+def _by_id(row: OpenedRow | ClosedRow) -> UUID:
+    return row.id
+
+
+def _hashes(rows: Sequence[SlotRow | SourceRow | MemoryRow | ContentRow]) -> list[tuple[UUID, bytes]]:
+    return sorted((row.id, row.hash) for row in rows)
+
+
 def seal(company_id: UUID, head: Head, verb: Verb, changes: Changes, reason_salt: bytes | None) -> TransactionRow:
-    """The transaction's own row, its hash over the one before it and everything it writes."""
+    """The transaction's own row, its hash over the one before it and everything it writes, each kind by id."""
     entry = {
         "v": 1,
         "company_id": company_id,
@@ -219,12 +228,12 @@ def seal(company_id: UUID, head: Head, verb: Verb, changes: Changes, reason_salt
         "model": verb.model,
         "reason": chain.salted(reason_salt, verb.reason) if reason_salt else None,
         "writes": len(changes.memories),
-        "slots": [[row.id, row.hash] for row in changes.slots],
-        "sources": [[row.id, row.hash] for row in changes.sources],
-        "memories": [[row.id, row.hash] for row in changes.memories],
-        "contents": [[row.id, row.memory_id, row.hash] for row in changes.contents],
-        "opened": changes.opened,
-        "closed": changes.closed,
+        "slots": _hashes(changes.slots),
+        "sources": _hashes(changes.sources),
+        "memories": _hashes(changes.memories),
+        "contents": _hashes(changes.contents),
+        "opened": sorted(changes.opened, key=_by_id),
+        "closed": sorted(changes.closed, key=_by_id),
     }
     return TransactionRow(
         id=head.tx,

@@ -36,7 +36,7 @@ async def _serve(settings: Settings, *, first_key: bool) -> None:
     listener = _listen(settings)
     host, port = listener.getsockname()[:2]
     url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - compared, not bound
-    click.echo(f"Aurra: {'database of DATABASE_URL' if settings.dsn else f'data in {settings.home}'}")
+    click.echo(f"Aurra: starting on {'DATABASE_URL' if settings.dsn else f'the embedded database in {settings.home}'}")
     async with provision.database(settings, prepare=False) as dsn:
         for name in await migrate.migrate(dsn):
             click.echo(f"Aurra: applied {name}")
@@ -47,6 +47,7 @@ async def _serve(settings: Settings, *, first_key: bool) -> None:
             config = uvicorn.Config(
                 build_app(service),
                 log_config=None,
+                log_level="warning",
                 access_log=False,
                 server_header=False,
                 lifespan="off",

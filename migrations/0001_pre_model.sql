@@ -120,7 +120,7 @@ CREATE TABLE memory (
   span_from integer,
   span_to integer,
   external_id text,
-  metadata jsonb,
+  metadata json,
   extraction jsonb,
   created_tx bigint NOT NULL,
   created_at timestamptz NOT NULL,
@@ -131,6 +131,7 @@ CREATE TABLE memory (
   FOREIGN KEY (company_id, created_tx) REFERENCES transaction
 );
 COMMENT ON TABLE memory IS 'Something an agent holds to be true: identity, tenant, slot, lane and provenance. What it says is in its versions.';
+COMMENT ON COLUMN memory.metadata IS 'As text, so that numbers come back, and hash, as they were given.';
 COMMENT ON COLUMN memory.hash IS 'SHA-256 of the salt of its first content and its canonical record.';
 CREATE INDEX memory_newest ON memory (company_id, tenant_id, created_at, id);
 CREATE INDEX memory_of_source ON memory (company_id, source_id) WHERE source_id IS NOT NULL;

@@ -88,7 +88,7 @@ CREATE TABLE public.memory (
     span_from integer,
     span_to integer,
     external_id text,
-    metadata jsonb,
+    metadata json,
     extraction jsonb,
     created_tx bigint NOT NULL,
     created_at timestamp with time zone NOT NULL,

@@ -76,7 +76,7 @@ born AS (
          r.span_from, r.span_to, r.external_id, r.metadata, r.extraction, r.created_tx, r.created_at, decode(r.hash, 'base64')
   FROM json_to_recordset(:memories::json) AS r(id uuid, tenant_id text, slot_id uuid, subject text, subject_key text,
        lane uuid, source text, session_id text, source_id uuid, span_from integer, span_to integer, external_id text,
-       metadata jsonb, extraction jsonb, created_tx bigint, created_at timestamptz, hash text)),
+       metadata json, extraction jsonb, created_tx bigint, created_at timestamptz, hash text)),
 said AS (
   INSERT INTO content (company_id, id, memory_id, text, summary, topic, importance, people, action_items, fingerprint, words,
                        tx, salt, hash)
