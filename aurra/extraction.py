@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from aurra.planning import Turn
+from aurra.drafts import Turn
 
 PROMPT_VERSION = "extract-1"
 

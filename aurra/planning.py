@@ -6,88 +6,19 @@ is not stored.
 """
 
 import datetime as dt
-import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any
 from uuid import UUID
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from aurra import texts, timeline
-from aurra.changes import (
-    Changes,
-    ContentRow,
-    Head,
-    MemoryRow,
-    SlotRow,
-    SourceRow,
-    Vector,
-    closed_rows,
-    hashed,
-    opened_rows,
-)
+from aurra import rows, texts, timeline
+from aurra.changes import Changes, Head, Vector, closed_rows, opened_rows
+from aurra.drafts import Draft, SlotName, Turn
 from aurra.errors import BadRequest
 from aurra.ids import Ids
 from aurra.timeline import Interval, Piece
-
-_INDEXED_CHARACTERS = 100_000
-"""PostgreSQL refuses a tsvector over 1 MiB."""
-
-SlotName = tuple[str, str, str]
-"""(tenant, comparable subject, comparable attribute)."""
-
-
-class Turn(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation turn as said."""
-
-    session_id: str | None
-    position: int
-    message_id: str | None
-    role: str
-    name: str | None
-    text: str
-    said_at: dt.datetime | None
-
-
-class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """One memory to assert."""
-
-    text: str
-    tenant_id: str
-    source: str
-    topic: str
-    importance: int
-    valid_from: dt.datetime | None
-    valid_to: dt.datetime | None
-    summary: str | None = None
-    people: list[str] = []
-    action_items: list[str] = []
-    session_id: str | None = None
-    dialog: int = 0
-    """Which conversation of the request it comes from."""
-    turn: int | None = None
-    """Index into that conversation's turns."""
-    span: tuple[int, int] | None = None
-    subject: str | None = None
-    attribute: str | None = None
-    cardinality: str | None = None
-    external_id: str | None = None
-    metadata: dict[str, Any] | None = None
-    extraction: dict[str, Any] | None = None
-    label: str = ""
-    """How an error names this item."""
-
-    @property
-    def slot_name(self) -> SlotName | None:
-        if self.subject is None or self.attribute is None:
-            return None
-        return self.tenant_id, texts.comparable(self.subject), texts.comparable(self.attribute)
-
-    @property
-    def is_verbatim_turn(self) -> bool:
-        return self.turn is not None and (self.extraction or {}).get("mode") == "verbatim"
 
 
 class Slot(msgspec.Struct, frozen=True):
@@ -221,7 +152,7 @@ class Planner:
         if slot is None:
             slot = Slot(self._ids.new(), draft.cardinality or "one")
             self._believed.slots[name] = slot
-            self._add_slot(draft, name, slot)
+            self._rows.slots.append(rows.slot(self._head, slot.id, draft, name, slot.cardinality))
         return slot
 
     def _duplicate(
@@ -279,74 +210,19 @@ class Planner:
             self._takers[piece.memory] = memory
         return displaced
 
-    def _add_slot(self, draft: Draft, name: SlotName, slot: Slot) -> None:
-        assert draft.subject is not None and draft.attribute is not None
-        salt = secrets.token_bytes(32)
-        row = SlotRow(
-            id=slot.id,
-            tenant_id=name[0],
-            subject_key=name[1],
-            attribute_key=name[2],
-            subject=draft.subject.strip(),
-            attribute=draft.attribute.strip(),
-            cardinality=slot.cardinality,
-            tx=self._head.tx,
-            salt=salt,
-            hash=b"",
-        )
-        self._rows.slots.append(hashed(row, salt))
-
     def _add_rows(
         self, draft: Draft, memory: UUID, lane: UUID, slot: Slot | None, vector: NDArray[np.float32] | None
     ) -> UUID:
         """Adds the memory, its content, vector and source turns; returns the content's id."""
-        content = self._content_row(draft, memory)
+        content = rows.content(self._head, self._ids.new(), memory, draft, self._turn(draft))
         self._rows.contents.append(content)
         if vector is not None:
             self._rows.vectors.append(Vector(content.id, vector))
-        self._rows.memories.append(hashed(self._memory_row(draft, memory, lane, slot), content.salt))
+        slot_id = slot.id if slot else None
+        born = rows.memory(self._head, memory, draft, lane, slot_id, self._source(draft), content.salt)
+        self._rows.memories.append(born)
         self._believed.tenants[memory] = draft.tenant_id
         return content.id
-
-    def _content_row(self, draft: Draft, memory: UUID) -> ContentRow:
-        salt = secrets.token_bytes(32)
-        row = ContentRow(
-            id=self._ids.new(),
-            memory_id=memory,
-            text=draft.text,
-            summary=draft.summary,
-            topic=draft.topic,
-            importance=draft.importance,
-            people=draft.people,
-            action_items=draft.action_items,
-            fingerprint=texts.fingerprint(draft.text),
-            indexed=indexed_text(draft, self._turn(draft), self._head.at)[:_INDEXED_CHARACTERS],
-            tx=self._head.tx,
-            salt=salt,
-            hash=b"",
-        )
-        return hashed(row, salt)
-
-    def _memory_row(self, draft: Draft, memory: UUID, lane: UUID, slot: Slot | None) -> MemoryRow:
-        return MemoryRow(
-            id=memory,
-            tenant_id=draft.tenant_id,
-            slot_id=slot.id if slot else None,
-            subject=draft.subject.strip() if draft.subject else None,
-            subject_key=texts.comparable(draft.subject) if draft.subject else None,
-            lane=lane,
-            source=draft.source,
-            session_id=draft.session_id,
-            source_id=self._source(draft),
-            span_from=draft.span[0] if draft.span else None,
-            span_to=draft.span[1] if draft.span else None,
-            external_id=draft.external_id,
-            metadata=draft.metadata,
-            extraction=draft.extraction,
-            created_tx=self._head.tx,
-            created_at=self._head.at,
-            hash=b"",
-        )
 
     def _turn(self, draft: Draft) -> Turn | None:
         return None if draft.turn is None else self._dialogs[draft.dialog][draft.turn]
@@ -360,43 +236,11 @@ class Planner:
             return None
         if draft.dialog not in self._sources:
             dialog_id, turns = self._ids.new(), self._dialogs[draft.dialog]
-            rows = [self._source_row(turn, draft.tenant_id, dialog_id) for turn in turns]
-            self._sources[draft.dialog] = [row.id for row in rows]
-            self._rows.sources += [row for row, turn in zip(rows, turns, strict=True) if self._is_new(draft, turn)]
+            told = [rows.source(self._head, self._ids.new(), turn, draft.tenant_id, dialog_id) for turn in turns]
+            self._sources[draft.dialog] = [row.id for row in told]
+            self._rows.sources += [row for row, turn in zip(told, turns, strict=True) if self._is_new(draft, turn)]
         return self._sources[draft.dialog][draft.turn]
 
     def _is_new(self, draft: Draft, turn: Turn) -> bool:
         known = turn.message_id and (draft.tenant_id, turn.session_id, turn.message_id) in self._believed.told
         return not (draft.is_verbatim_turn and known)
-
-    def _source_row(self, turn: Turn, tenant_id: str, dialog_id: UUID) -> SourceRow:
-        salt = secrets.token_bytes(32)
-        row = SourceRow(
-            id=self._ids.new(),
-            tenant_id=tenant_id,
-            session_id=turn.session_id,
-            dialog_id=dialog_id,
-            position=turn.position,
-            message_id=turn.message_id,
-            role=turn.role,
-            name=turn.name,
-            text=turn.text,
-            said_at=turn.said_at,
-            tx=self._head.tx,
-            salt=salt,
-            hash=b"",
-        )
-        return hashed(row, salt)
-
-
-def indexed_text(draft: Draft, turn: Turn | None, at: dt.datetime) -> str:
-    """What full-text search sees: "date. Speaker or subject: text [topic]"."""
-    day = (turn.said_at if turn and turn.said_at else None) or draft.valid_from or at
-    topic = f" [{draft.topic}]" if draft.topic and draft.topic != "General" else ""
-    return f"{day.day} {day:%B} {day:%Y}. {named_text(draft, turn)}{topic}"
-
-
-def named_text(draft: Draft, turn: Turn | None) -> str:
-    """What the embedder sees: "Speaker or subject: text"."""
-    who = (turn.name if turn else None) or draft.subject
-    return f"{who}: {draft.text}" if who else draft.text

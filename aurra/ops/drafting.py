@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from aurra import extraction, instants, texts
 from aurra.context import Context
+from aurra.drafts import Draft, Turn, named_text
 from aurra.errors import BadRequest, ProviderError
 from aurra.ops import checks, models
-from aurra.planning import Draft, Turn, named_text
 from aurra.providers.base import ModelChoice
 from aurra.types.memories import Extraction, MemoryWrite, Message
 

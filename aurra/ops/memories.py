@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 from aurra import plans
 from aurra.changes import Head, Verb
 from aurra.context import Context
+from aurra.drafts import Draft
 from aurra.errors import AurraError, BadRequest
 from aurra.ops import drafting, views, writing
 from aurra.ops.drafting import Prepared
 from aurra.ops.registry import MIB, operation
 from aurra.ops.writing import Decision
-from aurra.planning import Draft, Outcome, Planner
+from aurra.planning import Outcome, Planner
 from aurra.store import believed as believed_store
 from aurra.store.pool import Transaction
 from aurra.types.common import Answer, TransactionRef

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from aurra import texts
-from aurra.planning import Believed, Draft, Slot, Turn, TwinPiece
+from aurra.drafts import Draft, Turn
+from aurra.planning import Believed, Slot, TwinPiece
 from aurra.store import memories
 from aurra.store.pool import Transaction
 from aurra.timeline import Piece

@@ -14,7 +14,11 @@ GivenInstant = Annotated[
     ),
 ]
 TransactionAsOf = Annotated[
-    int | str, Meta(description="What was believed then: a transaction's number, or an instant.")
+    int | str,
+    Meta(
+        description="What was believed then: a transaction's number, or an instant.",
+        extra_json_schema={"format": "date-time"},
+    ),
 ]
 TenantId = Annotated[str, Meta(description="Whose memories; absent or null is the default tenant only.")]
 Limit = Annotated[

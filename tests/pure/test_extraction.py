@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aurra import extraction
+from aurra.drafts import Turn
 from aurra.extraction import Proposed
-from aurra.planning import Turn
 
 
 def turn(text: str, name: str | None = None, role: str = "user") -> Turn:

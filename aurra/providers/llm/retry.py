@@ -18,6 +18,9 @@ from aurra.providers.llm.http import AddressRefused, AnswerTooLong, EncodingRefu
 TRANSIENT = 6
 """Attempts in all while the provider is busy, broken or away."""
 
+UNREACHABLE = 3
+"""Attempts in all while nothing listens at its address."""
+
 UNUSABLE = 3
 """Attempts in all while it answers, and not with what was asked."""
 
@@ -89,7 +92,7 @@ def failure_of(error: Exception) -> Failure:
         case httpx2.TimeoutException():
             return Failure("timed out", attempts=TRANSIENT)
         case httpx2.ConnectError():
-            return Failure("could not be reached", attempts=TRANSIENT)
+            return Failure("could not be reached", attempts=UNREACHABLE)
         case httpx2.TransportError():
             return Failure("the connection broke", attempts=TRANSIENT)
         case _:

@@ -1,0 +1,105 @@
+"""The rows that a draft becomes, each with its salted hash. Pure but for the salts' randomness."""
+
+import secrets
+from uuid import UUID
+
+from aurra import texts
+from aurra.changes import ContentRow, Head, MemoryRow, SlotRow, SourceRow, hashed
+from aurra.drafts import Draft, SlotName, Turn, indexed_text
+
+_SALT_BYTES = 32
+_INDEXED_CHARACTERS = 100_000
+"""PostgreSQL refuses a tsvector over 1 MiB."""
+
+
+def slot(head: Head, slot_id: UUID, draft: Draft, name: SlotName, cardinality: str) -> SlotRow:
+    """A new slot, named as the draft writes it."""
+    assert draft.subject is not None and draft.attribute is not None
+    salt = secrets.token_bytes(_SALT_BYTES)
+    row = SlotRow(
+        id=slot_id,
+        tenant_id=name[0],
+        subject_key=name[1],
+        attribute_key=name[2],
+        subject=draft.subject.strip(),
+        attribute=draft.attribute.strip(),
+        cardinality=cardinality,
+        tx=head.tx,
+        salt=salt,
+        hash=b"",
+    )
+    return hashed(row, salt)
+
+
+def content(head: Head, content_id: UUID, memory_id: UUID, draft: Draft, turn: Turn | None) -> ContentRow:
+    """What the memory says."""
+    salt = secrets.token_bytes(_SALT_BYTES)
+    row = ContentRow(
+        id=content_id,
+        memory_id=memory_id,
+        text=draft.text,
+        summary=draft.summary,
+        topic=draft.topic,
+        importance=draft.importance,
+        people=draft.people,
+        action_items=draft.action_items,
+        fingerprint=texts.fingerprint(draft.text),
+        indexed=indexed_text(draft, turn, head.at)[:_INDEXED_CHARACTERS],
+        tx=head.tx,
+        salt=salt,
+        hash=b"",
+    )
+    return hashed(row, salt)
+
+
+def memory(
+    head: Head,
+    memory_id: UUID,
+    draft: Draft,
+    lane: UUID,
+    slot_id: UUID | None,
+    source_id: UUID | None,
+    salt: bytes,
+) -> MemoryRow:
+    """The memory's identity and provenance; `salt` is its first content's."""
+    row = MemoryRow(
+        id=memory_id,
+        tenant_id=draft.tenant_id,
+        slot_id=slot_id,
+        subject=draft.subject.strip() if draft.subject else None,
+        subject_key=texts.comparable(draft.subject) if draft.subject else None,
+        lane=lane,
+        source=draft.source,
+        session_id=draft.session_id,
+        source_id=source_id,
+        span_from=draft.span[0] if draft.span else None,
+        span_to=draft.span[1] if draft.span else None,
+        external_id=draft.external_id,
+        metadata=draft.metadata,
+        extraction=draft.extraction,
+        created_tx=head.tx,
+        created_at=head.at,
+        hash=b"",
+    )
+    return hashed(row, salt)
+
+
+def source(head: Head, source_id: UUID, turn: Turn, tenant_id: str, dialog_id: UUID) -> SourceRow:
+    """A conversation turn as said."""
+    salt = secrets.token_bytes(_SALT_BYTES)
+    row = SourceRow(
+        id=source_id,
+        tenant_id=tenant_id,
+        session_id=turn.session_id,
+        dialog_id=dialog_id,
+        position=turn.position,
+        message_id=turn.message_id,
+        role=turn.role,
+        name=turn.name,
+        text=turn.text,
+        said_at=turn.said_at,
+        tx=head.tx,
+        salt=salt,
+        hash=b"",
+    )
+    return hashed(row, salt)
