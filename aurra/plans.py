@@ -90,10 +90,11 @@ def state(writes_limit: int, meter: Meter, at: dt.datetime) -> State:
 
 
 def admit(writes_limit: int, meter: Meter, cost: int, at: dt.datetime) -> Allowed | InGrace | Blocked:
-    """Whether `cost` writes may happen at `at`: all of them or none. What costs nothing is always allowed."""
+    """Whether `cost` writes may happen at `at`: all of them or none. What costs nothing is never refused."""
     before = state(writes_limit, meter, at)
     if cost == 0:
-        return Allowed(before.meter)
+        ends = before.grace_ends_at if before.in_grace_period else None
+        return Allowed(before.meter) if ends is None else InGrace(before.meter, ends)
     used = before.meter.writes_used + cost
     if before.blocked or used > before.hard_limit:
         return Blocked()

@@ -111,7 +111,7 @@ async def _commit(ctx: Context, tx: Transaction, print_: Fingerprint | None, ans
     decision = await decide(tx, head)
     changes = decision.changes
     if decision.dry_run or changes is None or changes.is_empty:
-        _admit(head, changes)
+        ctx.plan_warning = plans.warning(_admit(head, changes))
         done = decision.answer(TransactionRef(id=head.last_tx, at=instants.show(head.last_at)))
     else:
         await _apply(ctx, tx, head, decision.verb, changes)

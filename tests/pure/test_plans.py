@@ -60,8 +60,9 @@ def test_a_bigger_plan_unblocks_at_once_and_forgets_the_grace() -> None:
 
 
 def test_what_costs_nothing_is_never_blocked() -> None:
-    """Supersede, retract and duplicates go on when writes are blocked."""
+    """Supersede, retract and duplicates go on when writes are blocked; in grace they carry its warning."""
     assert isinstance(plans.admit(100, Meter(MONTH, 110, at(1)), 0, at(20)), Allowed)
+    assert plans.admit(100, Meter(MONTH, 105, at(5)), 0, at(6)) == InGrace(Meter(MONTH, 105, at(5)), at(12))
 
 
 def test_an_unlimited_plan_has_no_grace() -> None:
