@@ -49,6 +49,16 @@ class Believed(msgspec.Struct, kw_only=True):
     told: dict[tuple[str, str | None, str], UUID] = {}
     """Memory of each (tenant, session, message id) that is stored already."""
 
+    def copy(self) -> "Believed":
+        """The same, to plan on without changing this one."""
+        return Believed(
+            slots=dict(self.slots),
+            lanes={lane: list(pieces) for lane, pieces in self.lanes.items()},
+            tenants=dict(self.tenants),
+            twins={print_: list(twins) for print_, twins in self.twins.items()},
+            told=dict(self.told),
+        )
+
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one draft."""
@@ -125,18 +135,12 @@ class Planner:
         }
 
     def changes(self) -> Changes:
-        """The net rows; of memories that are lost, nothing is stored."""
+        """The net rows, when nothing is lost."""
         opened: list[Piece] = []
         for lane, after in self._believed.lanes.items():
             closings, openings = timeline.difference(self._before.get(lane, []), after, self._takers)
             self._rows.closed += closed_rows(closings, self._head)
             opened += openings
-        lost = self.lost()
-        if lost:
-            self._rows.memories = [row for row in self._rows.memories if row.id not in lost]
-            gone = {row.id for row in self._rows.contents if row.memory_id in lost}
-            self._rows.contents = [row for row in self._rows.contents if row.id not in gone]
-            self._rows.vectors = [vector for vector in self._rows.vectors if vector.content_id not in gone]
         self._rows.opened = opened_rows(opened, self._believed.tenants, self._head, [self._ids.new() for _ in opened])
         return self._rows
 
@@ -163,6 +167,8 @@ class Planner:
             turn = self._turn(draft)
             message_id = turn.message_id if turn else None
             return self._believed.told.get((draft.tenant_id, draft.session_id, message_id)) if message_id else None
+        if slot is None and draft.slot_name is not None:
+            return None  # the first of its slot
         same = texts.comparable(draft.text)
         twins = [
             twin

@@ -1,10 +1,12 @@
 """From bytes and query strings to an operation's request; every fault becomes the contract's error."""
 
+import contextlib
+import json
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, cast, get_args, get_origin
 
 import msgspec
 
@@ -14,17 +16,10 @@ from aurra.ops import Operation
 from aurra.types.common import Request
 
 MOST_LEVELS = 32
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+# A string that never ends is one token; possessive, so that no quote is looked at twice.
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
 _PLACE = re.compile(r" - at `\$\.?(?:(?:\.\.\.)?)(.*)`$")
 _FIELD = re.compile(r"`(\w+)`")
-
-
-@cache
-def _decoder(type_: type[Request]) -> msgspec.json.Decoder[Request]:
-    return msgspec.json.Decoder(type_)
-
-
-_top_level = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def decode(op: Operation, body: bytes, path: Mapping[str, str], query: Mapping[str, str]) -> tuple[Request, list[str]]:
@@ -36,42 +31,37 @@ def decode(op: Operation, body: bytes, path: Mapping[str, str], query: Mapping[s
     try:
         if body:
             _require_shallow(body)
-        request, given = _from_body(op, body, path, query) if body else _from_query(op, path, query)
+        given = {**query, **(_object(body) if body else {})}
+        # NUL and unpaired surrogates hide in escapes; only then is every text looked at.
+        if not body or b"\\u0000" in body or b"\0" in body:
+            texts.require_storable(given)
+        unknown = list(_unknown_fields(given, op.request, ""))
+        if unknown and not op.ignores_unknown:
+            raise BadRequest(f"There is no field `{unknown[0]}` here.", code="unknown_field", param=unknown[0])
+        return msgspec.convert({**given, **path}, op.request, strict=bool(body)), unknown
     except msgspec.ValidationError as error:
         raise _unprocessable(str(error)) from None
-    except msgspec.DecodeError as error:
-        raise BadRequest(f"The body is not JSON: {error}.", code="malformed_json") from None
-    except UnicodeDecodeError:
-        raise BadRequest("The body is not UTF-8.", code="malformed_json") from None
     except RecursionError:
         raise _too_deep() from None
-    unknown = [name for name in given if name not in op.request.__struct_fields__]
-    if unknown and not op.ignores_unknown:
-        raise _unknown(unknown[0])
-    return request, unknown
 
 
-def _from_body(
-    op: Operation, body: bytes, path: Mapping[str, str], query: Mapping[str, str]
-) -> tuple[Request, list[str]]:
-    given = list(_top_level.decode(body))
-    # NUL and lone surrogates hide in escapes; only then is every text looked at.
-    suspicious = b"\\u0000" in body or b"\\ud" in body.lower() or b"\0" in body
-    if not path and not query and not suspicious and op.ignores_unknown:
-        return _decoder(op.request).decode(body), given
-    whole = msgspec.json.decode(body)
-    if suspicious:
-        texts.require_storable(whole)
-    whole = {**query, **whole, **path}
-    if not op.ignores_unknown:
-        _require_known(whole, op.request, "")
-    return msgspec.convert(whole, op.request), [name for name in given if name not in path]
+def _object(body: bytes) -> dict[str, Any]:
+    """The body's JSON object."""
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        _require_no_surrogates(body)
+        raise BadRequest(f"The body is not JSON in UTF-8: {error}.", code="malformed_json") from None
 
 
-def _from_query(op: Operation, path: Mapping[str, str], query: Mapping[str, str]) -> tuple[Request, list[str]]:
-    whole = {**query, **path}
-    texts.require_storable(whole)
-    return msgspec.convert(whole, op.request, strict=False), list(query)
+def _require_no_surrogates(body: bytes) -> None:
+    """Raises BadRequest when unpaired surrogates are all that is wrong with the body."""
+    if b"\\ud" not in body.lower():
+        return
+    with contextlib.suppress(ValueError, RecursionError):
+        texts.require_storable(json.loads(body))
 
 
 def _require_shallow(body: bytes) -> None:
@@ -87,26 +77,29 @@ def _require_shallow(body: bytes) -> None:
             level -= 1
 
 
-def _require_known(value: Any, type_: Any, at: str) -> None:
-    """Returns when no object, where the type says which fields it has, has another."""
+def _unknown_fields(value: Any, type_: Any, at: str) -> Iterator[str]:
+    """Fields that no Struct has, wherever the types say which fields an object has."""
     if get_origin(type_) is Annotated:
         type_ = get_args(type_)[0]
-    if get_origin(type_) in (types.UnionType,):
+    if get_origin(type_) is types.UnionType:
         for choice in get_args(type_):
-            _require_known(value, choice, at)
+            yield from _unknown_fields(value, choice, at)
     elif get_origin(type_) is list and isinstance(value, list):
-        for index, item in enumerate(value):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-            _require_known(item, get_args(type_)[0], f"{at}[{index}]")
+        for index, item in enumerate(cast(list[Any], value)):
+            yield from _unknown_fields(item, get_args(type_)[0], f"{at}[{index}]")
     elif isinstance(type_, type) and issubclass(type_, msgspec.Struct) and isinstance(value, dict):
-        fields = {field.encode_name: field.type for field in msgspec.structs.fields(type_)}
-        for name, inner in value.items():  # pyright: ignore[reportUnknownVariableType]
+        fields = _fields(type_)
+        for name, inner in cast(dict[str, Any], value).items():
+            place = f"{at}.{name}" if at else name
             if name not in fields:
-                raise _unknown(f"{at}.{name}".lstrip("."))
-            _require_known(inner, fields[name], f"{at}.{name}")
+                yield place
+            elif isinstance(inner, dict | list):
+                yield from _unknown_fields(inner, fields[name], place)
 
 
-def _unknown(name: str) -> BadRequest:
-    return BadRequest(f"There is no field `{name}` here.", code="unknown_field", param=name)
+@cache
+def _fields(type_: type[msgspec.Struct]) -> dict[str, Any]:
+    return {field.encode_name: field.type for field in msgspec.structs.fields(type_)}
 
 
 def _too_deep() -> BadRequest:

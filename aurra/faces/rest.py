@@ -122,8 +122,10 @@ def _require_single_headers(request: AnyRequest) -> None:
 
 async def _body(request: AnyRequest, limit: int) -> bytes:
     """The body. Raises PayloadTooLarge over the limit, UnsupportedMedia for what is not plain JSON."""
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > limit:
+    length = request.headers.get("content-length", "0")
+    if not re.fullmatch(r"[0-9]{1,15}", length):
+        raise BadRequest("Content-Length is not a number of bytes.")
+    if int(length) > limit:
         raise _too_large(limit)
     chunks: list[bytes] = []
     size = 0

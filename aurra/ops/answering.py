@@ -105,7 +105,7 @@ def _citation(ctx: Context, result: Result, grounded: Grounded, index: int) -> C
         tenant_id=row.tenant_id or None,
         source=row.source,
         quote=quote.text if quote else None,
-        span=list(quote.span) if quote else None,
+        span=list(quote.span) if quote else [],
     )
 
 

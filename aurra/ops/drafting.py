@@ -15,6 +15,9 @@ from aurra.ops import checks, models
 from aurra.providers.base import ModelChoice
 from aurra.types.memories import Extraction, MemoryWrite, Message
 
+MOST_MEMORIES = 2000
+"""In one request, so that one transaction ends in seconds."""
+
 
 class Prepared(msgspec.Struct, kw_only=True):
     """One request, or one item of a bulk, ready to be asserted."""
@@ -37,6 +40,16 @@ async def prepare(ctx: Context, request: MemoryWrite, *, dialog: int = 0, label:
     )
     prepared.auto_supersede = ctx.caller.settings.auto_supersede_default if auto is None else auto
     return prepared
+
+
+def require_few(drafts: Sequence[Draft]) -> None:
+    """Returns when the drafts are not too many for one transaction."""
+    if len(drafts) > MOST_MEMORIES:
+        raise BadRequest(
+            f"This request makes {len(drafts)} memories; one takes at most {MOST_MEMORIES}: send it in parts.",
+            code="out_of_range",
+            param="messages",
+        )
 
 
 async def embed(

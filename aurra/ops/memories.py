@@ -1,6 +1,6 @@
 """Writing memories: one, or many at once."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
@@ -31,6 +31,7 @@ from aurra.types.memories import (
 )
 
 MOST_ITEMS = 500
+Vectors = Sequence[NDArray[np.float32] | None]
 
 
 class Asserted(msgspec.Struct):
@@ -52,6 +53,7 @@ async def add(ctx: Context, request: MemoryWrite) -> MemoryWritten:
         if (stored := await writing.find_replay(ctx, print_, MemoryWritten)) is not None:
             return stored
         prepared = await drafting.prepare(ctx, request)
+        drafting.require_few(prepared.drafts)
         decide = _decide(
             ctx,
             [prepared],
@@ -82,6 +84,7 @@ async def bulk(ctx: Context, request: BulkWrite) -> BulkWritten:
             return stored
         items, errors = await _prepare_items(ctx, request)
         drafts = [draft for item in items if item for draft in item.drafts]
+        drafting.require_few(drafts)
         dialogs = {index: item.turns for index, item in enumerate(items) if item}
         decide = _decide(
             ctx,
@@ -125,7 +128,7 @@ def _decide(
     reason: str | None,
     dry_run: bool,
     answer: Callable[[Asserted, TransactionRef], Answer],
-    vectors: Sequence[NDArray[np.float32] | None],
+    vectors: Vectors,
     errors: dict[int, AurraError] | None = None,
 ) -> writing.Decide:
     """The decision over prepared items. With `errors`, an item that cannot be is put there; without, it is raised."""
@@ -135,10 +138,13 @@ def _decide(
         dialogs = {index: item.turns for index, item in enumerate(items) if item}
         believed = await believed_store.load(tx, drafts, dialogs)
         stored = believed_store.stored_pieces(believed)
-        planner = Planner(head, believed, dialogs)
         refused = None if errors is None else dict(errors)
-        outcomes = _assert_items(planner, head, items, iter(vectors), refused)
-        _settle_lost(planner, outcomes, refused)
+        by_item = _by_item(items, vectors)
+        while True:
+            planner = Planner(head, believed.copy(), dialogs)
+            outcomes = _assert_items(planner, head, items, by_item, refused)
+            if outcomes is not None and not _refuse_lost(planner, outcomes, refused):
+                break
         changes = planner.changes()
         asserted = Asserted(outcomes, refused or {}, views.receipt(changes, stored, dry_run=dry_run))
         models = [item.extraction.model for item in items if item and item.extraction.model]
@@ -158,27 +164,38 @@ def _decide(
     return decide
 
 
+def _by_item(items: Sequence[Prepared | None], vectors: Vectors) -> list[Vectors]:
+    """The vectors of each item's drafts."""
+    left = iter(vectors)
+    return [[next(left) for _ in item.drafts] if item else [] for item in items]
+
+
 def _assert_items(
     planner: Planner,
     head: Head,
     items: Sequence[Prepared | None],
-    vectors: Iterator[NDArray[np.float32] | None],
-    errors: dict[int, AurraError] | None,
-) -> list[list[Outcome]]:
-    """The outcomes of each item's drafts, applied in order; an item is applied whole or not at all."""
+    vectors: Sequence[Vectors],
+    refused: dict[int, AurraError] | None,
+) -> list[list[Outcome]] | None:
+    """The outcomes of each item's drafts, applied in order. An item that cannot be goes to `refused`, where there is
+    one; None when part of it had been applied, so that all must be planned again without it."""
     outcomes: list[list[Outcome]] = []
     for index, item in enumerate(items):
-        drafts = item.drafts if item else []
-        own = [next(vectors) for _ in drafts]
+        done: list[Outcome] = []
+        outcomes.append(done)
+        if item is None or (refused and index in refused):
+            continue
         try:
-            if errors is not None:
-                _admit_item(planner, head, drafts)
-            outcomes.append([planner.assert_draft(draft, vector) for draft, vector in zip(drafts, own, strict=True)])
+            if refused is not None:
+                _admit_item(planner, head, item.drafts)
+            for draft, vector in zip(item.drafts, vectors[index], strict=True):
+                done.append(planner.assert_draft(draft, vector))
         except AurraError as error:
-            if errors is None:
+            if refused is None:
                 raise
-            errors[index] = error
-            outcomes.append([])
+            refused[index] = error
+            if done:
+                return None
     return outcomes
 
 
@@ -189,21 +206,21 @@ def _admit_item(planner: Planner, head: Head, drafts: Sequence[Draft]) -> None:
         raise writing.plan_exceeded(head)
 
 
-def _settle_lost(planner: Planner, outcomes: list[list[Outcome]], errors: dict[int, AurraError] | None) -> None:
-    """An item that a later one of the same request displaced whole is refused, naming both."""
+def _refuse_lost(planner: Planner, outcomes: list[list[Outcome]], refused: dict[int, AurraError] | None) -> bool:
+    """Whether an item lost a memory whole to a later item of the same request; it is refused, naming both."""
     lost = planner.lost()
     for index, item in enumerate(outcomes):
-        taken = [outcome.memory for outcome in item if not outcome.duplicate and outcome.memory in lost]
+        taken = [outcome.memory for outcome in item if outcome.memory in lost]
         if not taken:
             continue
         by = lost[taken[0]].rstrip(": ") or "a later fact"
         error = BadRequest(
             f"memories[{index}]: nothing is left of it, because {by} takes its whole interval.", code="empty_interval"
         )
-        if errors is None:
+        if refused is None:
             raise error
-        errors[index] = error
-        outcomes[index] = []
+        refused[index] = error
+    return bool(lost)
 
 
 def _written(

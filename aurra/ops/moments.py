@@ -72,17 +72,17 @@ async def resolve(
 
 
 async def _transaction(tx: Transaction, newest: int, now: dt.datetime, asked: int | str) -> ledger.Numbered:
-    number = asked if isinstance(asked, int) else int(asked) if asked.isascii() and asked.isdigit() else None
-    if number is None:
-        assert isinstance(asked, str)
+    if isinstance(asked, str) and not (asked.isascii() and asked.isdigit()):
         at = instants.parse(asked, "transaction_as_of")
         if at > now:
             raise _future(f"{asked} is later than now ({instants.show(now)}).")
         return await ledger.newest_until(tx, at)
+    # A number of more digits than any transaction has is not even read.
+    number = asked if isinstance(asked, int) else int(asked[-20:]) if not asked[:-20].strip("0") else newest + 1
     if number < 0:
         raise BadRequest("`transaction_as_of` must not be negative.", code="out_of_range", param="transaction_as_of")
     if number > newest:
-        raise _future(f"{number} has not happened: the newest transaction is {newest}.")
+        raise _future(f"the newest transaction is {newest}.")
     found = await ledger.find_transaction(tx, number)
     if found is None:
         raise Unprocessable(f"There is no transaction {number}.", param="transaction_as_of")

@@ -73,11 +73,11 @@ def source_citation(row: PieceRow) -> SourceCitation:
         channel=_channel(row),
         captured_at=instants.show(row.created_at),
         session_id=row.session_id,
-        original_message=row.dialog or row.turn,
+        original_message=row.dialog or _said(row),
         message_id=row.message_id,
         speaker=row.speaker,
         said_at=instants.show_optional(row.said_at),
-        span=None if row.span_from is None or row.span_to is None else [row.span_from, row.span_to],
+        span=[] if row.span_from is None or row.span_to is None else [row.span_from, row.span_to],
     )
 
 
@@ -118,6 +118,7 @@ def importance(score: int) -> Literal["low", "medium", "high"]:
 def _fields(ctx: Context, row: PieceRow, moment: Moment) -> dict[str, Any]:
     evaluated = stands(ctx, row, moment)
     validity = temporal(row, evaluated)
+    said = _said(row)
     return {
         "id": str(row.memory_id),
         "decision": row.text,
@@ -128,7 +129,7 @@ def _fields(ctx: Context, row: PieceRow, moment: Moment) -> dict[str, Any]:
         "source": row.source,
         "channel": _channel(row),
         "session_id": row.session_id,
-        "original_message": _said(row),
+        "original_message": said and said[:_SHOWN_CHARACTERS],
         "people": row.people,
         "action_items": row.action_items,
         "created_at": instants.show(row.created_at),
@@ -162,9 +163,7 @@ def _channel(row: PieceRow) -> str | None:
 
 def _said(row: PieceRow) -> str | None:
     """The one turn it came from, `User: …` or `Assistant: …`."""
-    if row.turn is None or row.role is None:
-        return None
-    return f"{row.role.capitalize()}: {row.turn}"[:_SHOWN_CHARACTERS]
+    return None if row.turn is None or row.role is None else f"{row.role.capitalize()}: {row.turn}"
 
 
 def _text(value: UUID | None) -> str | None:

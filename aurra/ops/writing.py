@@ -44,7 +44,8 @@ class Fingerprint(msgspec.Struct, frozen=True):
 
 
 def fingerprint(ctx: Context, operation: str, request: Request) -> Fingerprint | None:
-    """SHA-256 over operation and canonical request, without the model's key; None without an Idempotency-Key.
+    """SHA-256 over operation, pinned tenant and canonical request, without models' keys; None without an
+    Idempotency-Key.
 
     Raises BadRequest for a key that is not 1…255 printable ASCII characters.
     """
@@ -54,9 +55,12 @@ def fingerprint(ctx: Context, operation: str, request: Request) -> Fingerprint |
     if not (1 <= len(key) <= 255 and key.isascii() and key.isprintable()):
         raise BadRequest("Idempotency-Key must be 1 to 255 printable ASCII characters.", param="Idempotency-Key")
     canonical = msgspec.to_builtins(request)
-    if canonical.get("llm"):
-        canonical["llm"] = {**canonical["llm"], "api_key": None, "key": None}
-    return Fingerprint(key, hashlib.sha256(operation.encode() + b"\0" + chain.canonical(canonical)).digest())
+    for part in (canonical, *canonical.get("memories", [])):
+        if part.get("llm"):
+            part["llm"] = {**part["llm"], "api_key": None, "key": None}
+    # A key pinned to a tenant writes there: the same request of another key is another request.
+    digest = hashlib.sha256(chain.canonical([operation, ctx.caller.tenant_id, canonical])).digest()
+    return Fingerprint(key, digest)
 
 
 @contextlib.contextmanager

@@ -190,7 +190,7 @@ class SourceCitation(msgspec.Struct, kw_only=True):
     message_id: str | None = None
     speaker: str | None = None
     said_at: Instant | None = None
-    span: Annotated[list[int] | None, Meta(description="[from, to) in the turn's characters.")] = None
+    span: Annotated[list[int], Meta(description="[from, to) in the turn's characters; empty without a turn.")] = []
 
 
 class Temporal(msgspec.Struct, kw_only=True):

@@ -77,7 +77,7 @@ class Citation(msgspec.Struct, kw_only=True):
     tenant_id: str | None
     source: str
     quote: Annotated[str | None, Meta(description="The words that support the answer.")] = None
-    span: Annotated[list[int] | None, Meta(description="[from, to) of the quote in `decision`.")] = None
+    span: Annotated[list[int], Meta(description="[from, to) of the quote in `decision`; empty if not cited.")] = []
 
 
 class Retrieval(msgspec.Struct, kw_only=True):

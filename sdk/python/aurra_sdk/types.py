@@ -178,8 +178,8 @@ class SourceCitation(Record, kw_only=True):
     speaker: str | None = None
     said_at: str | None = None
     """UTC instant, microseconds."""
-    span: list[int] | None = None
-    """[from, to) in the turn's characters."""
+    span: list[int] = msgspec.field(default_factory=lambda: [])
+    """[from, to) in the turn's characters; empty without a turn."""
 
 
 class Temporal(Record, kw_only=True):
@@ -378,8 +378,8 @@ class Citation(Record, kw_only=True):
     source: str
     quote: str | None = None
     """The words that support the answer."""
-    span: list[int] | None = None
-    """[from, to) of the quote in `decision`."""
+    span: list[int] = msgspec.field(default_factory=lambda: [])
+    """[from, to) of the quote in `decision`; empty if not cited."""
 
 
 class Retrieval(Record, kw_only=True):
