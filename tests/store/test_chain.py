@@ -2,6 +2,7 @@
 
 import datetime as dt
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -135,6 +136,27 @@ async def test_what_was_changed_is_located(account: Account, dsn: str, tamper: s
     """A row of any table, changed by a superuser: the first transaction that does not verify is the row's own."""
     await play(account)
     assert await first_bad(dsn, account, tamper) == number
+
+
+def test_every_hash_depends_on_the_one_before() -> None:
+    """The same transaction after another past has another hash."""
+    at = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    hashes: set[bytes] = set()
+    for previous in (chain.GENESIS, b"x" * 32):
+        head = Head(
+            last_tx=0,
+            last_hash=previous,
+            meter_start=at,
+            writes_used=0,
+            grace_from=None,
+            plan="",
+            writes_limit=1,
+            last_at=at,
+            at=at,
+        )
+        verb = Verb(verb="assert", actor="key a", request_id="r")
+        hashes.add(seal(UUID(int=1), head, verb, Changes(), None).hash)
+    assert len(hashes) == 2
 
 
 def test_a_short_text_cannot_be_guessed_from_its_hash() -> None:
