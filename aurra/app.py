@@ -1,5 +1,6 @@
 """The composition root: settings → database → providers → operations → the ASGI application."""
 
+import asyncio
 import contextlib
 import re
 from collections.abc import AsyncGenerator
@@ -13,9 +14,10 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 
 from aurra import __version__
 from aurra.context import Clock, Service, database_clock
-from aurra.errors import AurraError, BadRequest, NotFound, Unavailable
+from aurra.errors import AurraError, BadRequest, CannotStart, NotFound, Unavailable
 from aurra.faces import openapi, rest
 from aurra.ops import OPERATIONS
+from aurra.ops.models import default_model
 from aurra.providers.embed import open_embedder
 from aurra.providers.llm import open_model
 from aurra.settings import Settings
@@ -32,6 +34,7 @@ async def open_service(settings: Settings, dsn: str, clock: Clock = database_clo
     embedder = None
     try:
         embedder = open_embedder(settings.aurra_embedder)
+        await _require_model(settings)
         async with database.read(UUID(int=0)) as tx:
             secret = await accounts.service_secret(tx, "cursor")
         yield Service(
@@ -46,6 +49,17 @@ async def open_service(settings: Settings, dsn: str, clock: Clock = database_clo
         if embedder is not None:
             await embedder.close()
         await database.close()
+
+
+async def _require_model(settings: Settings) -> None:
+    """Returns when the default model can be opened. Raises CannotStart: its settings are the operator's to mend."""
+    if (choice := default_model(settings)) is None:
+        return
+    try:
+        model = await asyncio.to_thread(open_model, choice)
+    except BadRequest as error:
+        raise CannotStart(f"AURRA_LLM_PROVIDER, _MODEL, _API_KEY and _BASE_URL do not fit together: {error}") from error
+    await model.close()
 
 
 def build_app(service: Service) -> Litestar:

@@ -1,9 +1,11 @@
 """What an operation may touch: who calls, and the service's parts. Operations take nothing else."""
 
+import asyncio
 import datetime as dt
 import time
 from collections.abc import Callable
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -69,6 +71,8 @@ class Service(msgspec.Struct, kw_only=True):
     cursor_secret: bytes
     clock: Clock = database_clock
     callers: Callers = msgspec.field(default_factory=Callers)
+    writers: WeakValueDictionary[UUID, asyncio.Lock] = msgspec.field(default_factory=WeakValueDictionary)
+    """Writers of an account wait here, without a connection, so that one account cannot take them all."""
     in_flight: set[tuple[UUID, str]] = msgspec.field(default_factory=set)
     """Idempotency keys whose first request is still running in this process."""
 

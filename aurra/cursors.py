@@ -26,8 +26,8 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
     valid_from: dt.datetime
     number: int
     as_of: dt.datetime | None
-    has_transaction: bool
-    """Whether the caller named the transaction (then no test of validity without as_of)."""
+    everything: bool
+    """Whether there is no test of validity."""
 
 
 def encode(cursor: Cursor, company_id: UUID, secret: bytes) -> str:

@@ -95,7 +95,14 @@ _SMALL_TALK = re.compile(
     r"that'?s (great|awesome|nice|cool|amazing|so \w+)|nice to (see|meet) you|talk to you)\b",
     re.IGNORECASE,
 )
+_ABBREVIATED = re.compile(
+    r"\b(?:[A-Z]|dr|mr|mrs|ms|prof|st|str|nr|vs|inc|ltd|co|corp|approx|dept|ext|e\.g|i\.e|a\.m|p\.m|u\.s|u\.k)\.$",
+    re.IGNORECASE,
+)
 _WORD = re.compile(r"\w[\w'’-]*")
+LONGEST_NAME = 700
+"""Bytes of a subject or an attribute; longer ones name nothing."""
+_LONGEST_TOPIC = 100
 _SILENT_ROLES = frozenset({"system", "tool", "developer", "function"})
 _FEWEST_WORDS = 4
 _MOST_SMALL_TALK_WORDS = 7
@@ -106,9 +113,15 @@ def sentences(text: str) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
     for match in _SENTENCE.finditer(text):
         stripped = match[0].strip()
-        if stripped:
-            start = match.start() + match[0].index(stripped)
-            spans.append((start, start + len(stripped)))
+        if not stripped:
+            continue
+        start = match.start() + match[0].index(stripped)
+        end = start + len(stripped)
+        # "Dr. Smith", "9:30 a.m. from Gate 4": the stop before belongs to an abbreviation.
+        if spans and "\n" not in text[spans[-1][1] : start] and _ABBREVIATED.search(text, *spans[-1]):
+            spans[-1] = (spans[-1][0], end)
+        else:
+            spans.append((start, end))
     return spans
 
 
@@ -161,32 +174,58 @@ def prompt(turns: Sequence[Turn]) -> str:
 
 def check(turns: Sequence[Turn], proposed: Sequence[Proposed]) -> list[Fact]:
     """The proposed facts whose quote stands in the turn they name (white space and case apart)."""
+    flat: dict[int, Flat] = {}
     facts: list[Fact] = []
     for fact in proposed:
-        span = find_quote(turns[fact.turn].text, fact.quote) if 0 <= fact.turn < len(turns) else None
-        if span is None or not fact.fact.strip():
+        if not 0 <= fact.turn < len(turns) or not fact.fact.strip():
             continue
-        has_slot = bool(fact.subject and fact.subject.strip() and fact.attribute and fact.attribute.strip())
+        if fact.turn not in flat:
+            flat[fact.turn] = flatten(turns[fact.turn].text)
+        span = find_quote(flat[fact.turn], fact.quote)
+        if span is None:
+            continue
+        named = (fact.subject or "").strip(), (fact.attribute or "").strip()
+        has_slot = all(named) and all(len(name.encode()) <= LONGEST_NAME for name in named)
         facts.append(
             Fact(
                 text=fact.fact.strip(),
                 turn=fact.turn,
                 span=span,
-                topic=(fact.topic or "General").strip() or "General",
+                topic=(fact.topic or "").strip()[:_LONGEST_TOPIC] or "General",
                 importance=min(10, max(1, fact.importance)),
                 people=fact.people,
                 action_items=fact.action_items,
-                subject=fact.subject if has_slot else None,
-                attribute=fact.attribute if has_slot else None,
+                subject=named[0] if has_slot else None,
+                attribute=named[1] if has_slot else None,
             )
         )
     return facts
 
 
-def find_quote(text: str, quote: str) -> tuple[int, int] | None:
+class Flat(msgspec.Struct, frozen=True):
+    """A text in lower case, each run of white space one blank; `places` are its characters' places in the text."""
+
+    text: str
+    places: list[int]
+
+
+def flatten(text: str) -> Flat:
+    """The text as quotes are looked up in it."""
+    characters: list[str] = []
+    places: list[int] = []
+    for place, character in enumerate(text):
+        if not character.isspace():
+            lowered = character.lower()
+            characters.append(lowered)
+            places += [place] * len(lowered)
+        elif characters and characters[-1] != " ":
+            characters.append(" ")
+            places.append(place)
+    return Flat("".join(characters), places)
+
+
+def find_quote(flat: Flat, quote: str) -> tuple[int, int] | None:
     """Where the quote's words stand in the text, in order and adjacent; None when they do not."""
-    words = quote.strip().strip("\"'“”").split()
-    if not words:
-        return None
-    match = re.search(r"\s+".join(re.escape(word) for word in words), text, re.IGNORECASE)
-    return match.span() if match else None
+    words = " ".join(quote.strip().strip("\"'“”").split()).lower()
+    at = flat.text.find(words) if words else -1
+    return None if at < 0 else (flat.places[at], flat.places[at + len(words) - 1] + 1)

@@ -14,6 +14,7 @@ END = dt.datetime(9999, 12, 31, tzinfo=dt.UTC)
 """The first instant too late; Postgres would store the extremes as infinity."""
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_PASTED = re.compile(r"(T[\d:.]+) (\d{2}:\d{2})$")
 _FAR_YEAR = re.compile(r"(0000|[+-]?\d{5,})-\d{2}-\d{2}")
 _Aware = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 
@@ -24,7 +25,8 @@ def parse(text: str, param: str) -> dt.datetime:
     Raises Unprocessable for text that is no RFC 3339 instant with an offset, BadRequest for years outside
     0001-01-02 … 9999-12-30.
     """
-    stripped = text.strip()
+    # A `+` pasted into a URL arrives as a space.
+    stripped = _PASTED.sub(r"\1+\2", text.strip())
     if _DATE.fullmatch(stripped):
         stripped += "T00:00:00Z"
     try:

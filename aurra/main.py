@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import shutil
 import signal
 import socket
 import sys
@@ -38,12 +39,14 @@ async def _serve(settings: Settings, *, first_key: bool) -> None:
     url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - compared, not bound
     click.echo(f"Aurra: starting on {'DATABASE_URL' if settings.dsn else f'the embedded database in {settings.home}'}")
     async with provision.database(settings, prepare=False) as dsn:
-        for name in await migrate.migrate(dsn):
+        # Where nothing is pending, a login that only has the role aurra_app is enough.
+        waiting = await migrate.pending(dsn)
+        for name in await migrate.migrate(dsn) if waiting else []:
             click.echo(f"Aurra: applied {name}")
         if first_key:
             async with open_directory(dsn) as directory:
                 click.echo(await _welcome(directory, url))
-        async with open_service(settings, dsn) as service:
+        async with open_service(settings, dsn) as service, provision.kept_alive(settings, service.database):
             config = uvicorn.Config(
                 build_app(service),
                 log_config=None,
@@ -54,7 +57,7 @@ async def _serve(settings: Settings, *, first_key: bool) -> None:
                 timeout_graceful_shutdown=_DRAIN_SECONDS,
                 timeout_keep_alive=65,
             )
-            click.echo(f"Aurra: serving on {url} (Ctrl-C stops it)")
+            click.echo(f"Aurra: serving on http://{host}:{port} (Ctrl-C stops it)")
             await _Server(config).serve(sockets=[listener])
 
 
@@ -78,7 +81,8 @@ class _Server(uvicorn.Server):
 def _listen(settings: Settings) -> socket.socket:
     """The listening socket. Raises CannotStart before anything else is started when the port is taken."""
     family = socket.AF_INET6 if ":" in settings.aurra_host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol named, asyncio sets TCP_NODELAY; without it small answers wait 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.aurra_host, settings.port))
@@ -97,7 +101,8 @@ async def _welcome(directory: Directory, url: str) -> str:
     if accounts:
         counts = [(account.name, (await directory.count(account)).memories) for account in accounts]
         kept = ", ".join(f"{memories} memories of account {name!r}" for name, memories in counts)
-        return f"Aurra: your data is kept: {kept}\n       for another key: aurra keys create --account {counts[0][0]}"
+        another = f"{_command()} keys create --account {counts[0][0]}"
+        return f"Aurra: your data is kept: {kept}\n       for another key: {another}"
     account = await directory.create_account("default", "enterprise")
     key = await directory.create_key(account, list(SCOPES))
     return f"""
@@ -116,6 +121,11 @@ Store a memory, then ask for it:
 """
 
 
+def _command() -> str:
+    """How this command is called from here."""
+    return "aurra" if shutil.which("aurra") or not sys.argv[0].endswith("aurra") else sys.argv[0]
+
+
 def _configure_logs(settings: Settings) -> None:
     """Structured lines on standard error; never content, never keys."""
     levels = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -123,6 +133,8 @@ def _configure_logs(settings: Settings) -> None:
         raise CannotStart(f"AURRA_LOG_LEVEL={settings.aurra_log_level!r} is not one of {', '.join(levels)}.")
     level = levels[settings.aurra_log_level.lower()]
     logging.basicConfig(level=max(level, logging.WARNING), format="%(levelname)s %(name)s %(message)s")
+    # The pool tells of a database that is away by a traceback a second; what is wrong is told by us.
+    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

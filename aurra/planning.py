@@ -65,6 +65,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     memory: UUID
     duplicate: bool
+    has_slot: bool = False
     examined: int = 0
     """Pieces of its slot that were looked at."""
     displaced: UUID | None = None
@@ -113,7 +114,7 @@ class Planner:
         """Applies one draft. Raises BadRequest for an interval or a slot that cannot be; then nothing has changed."""
         if (twin := self.inspect(draft)) is not None:
             slot = self._believed.slots.get(draft.slot_name) if draft.slot_name else None
-            return Outcome(memory=twin, duplicate=True, examined=len(self._lane_of(slot)))
+            return Outcome(memory=twin, duplicate=True, has_slot=slot is not None, examined=len(self._lane_of(slot)))
         start = draft.valid_from or self._head.at
         slot = self._slot(draft)
         pieces = self._lane_of(slot)
@@ -125,7 +126,9 @@ class Planner:
         displaced = self._place(lane, pieces, after, memory)
         self._labels[memory] = draft.label
         self._remember(draft, slot, memory, asserted)
-        return Outcome(memory=memory, duplicate=False, examined=len(pieces), displaced=displaced)
+        return Outcome(
+            memory=memory, duplicate=False, has_slot=slot is not None, examined=len(pieces), displaced=displaced
+        )
 
     def lost(self) -> dict[UUID, str]:
         """Memories of this request of which nothing is left, each with the label of the item that took it all."""
@@ -138,7 +141,7 @@ class Planner:
         """The net rows, when nothing is lost."""
         opened: list[Piece] = []
         for lane, after in self._believed.lanes.items():
-            closings, openings = timeline.difference(self._before.get(lane, []), after, self._takers)
+            closings, openings = timeline.difference(self._before.get(lane, []), after)
             self._rows.closed += closed_rows(closings, self._head)
             opened += openings
         self._rows.opened = opened_rows(opened, self._believed.tenants, self._head, [self._ids.new() for _ in opened])
@@ -165,8 +168,9 @@ class Planner:
         """The memory that already says this over the whole interval, if any."""
         if draft.is_verbatim_turn:
             turn = self._turn(draft)
-            message_id = turn.message_id if turn else None
-            return self._believed.told.get((draft.tenant_id, draft.session_id, message_id)) if message_id else None
+            if turn is None or turn.message_id is None or draft.session_id is None:
+                return None
+            return self._believed.told.get((draft.tenant_id, draft.session_id, turn.message_id))
         if slot is None and draft.slot_name is not None:
             return None  # the first of its slot
         same = texts.comparable(draft.text)
@@ -208,13 +212,11 @@ class Planner:
     def _place(self, lane: UUID, before: list[Piece], after: list[Piece], memory: UUID) -> UUID | None:
         """Keeps the lane as it is now; returns the memory that was displaced (the one that held the start first)."""
         self._believed.lanes[lane] = after
-        displaced: UUID | None = None
-        for piece in before:
-            if piece in after:
-                continue
-            displaced = displaced or piece.memory
+        kept = {id(piece) for piece in after}
+        gone = [piece for piece in before if id(piece) not in kept]
+        for piece in gone:
             self._takers[piece.memory] = memory
-        return displaced
+        return gone[0].memory if gone else None
 
     def _add_rows(
         self, draft: Draft, memory: UUID, lane: UUID, slot: Slot | None, vector: NDArray[np.float32] | None

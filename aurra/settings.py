@@ -56,7 +56,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         settings = msgspec.convert(given, Settings, strict=False)
     except msgspec.ValidationError as error:
         name = re.sub(r".*\$\.(\w+).*", r"\1", str(error)).upper()
-        raise CannotStart(f"{name}={environment.get(name, '')!r} cannot be used: {error}") from error
+        wanted = "true or false" if "`bool`" in str(error) else "a whole number"
+        raise CannotStart(f"{name}={environment.get(name, '')!r} cannot be used: it must be {wanted}.") from error
     if not 0 <= settings.port <= 65535:
         raise CannotStart(f"PORT={settings.port} is not a port: use 0 to 65535.")
     if settings.dsn and not settings.dsn.startswith("postgresql://"):

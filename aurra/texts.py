@@ -6,7 +6,7 @@ from typing import Any
 
 from aurra.errors import BadRequest
 
-_LONGEST_WORD = 1000
+_LONGEST_WORD = 64
 
 
 def comparable(text: str) -> str:

@@ -5,6 +5,7 @@ a memory) and returns the pieces afterwards; `difference` turns before and after
 Intervals are half-open [start, end); an end of None is open.
 """
 
+import bisect
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from uuid import UUID
@@ -125,23 +126,28 @@ def cut(pieces: Sequence[Piece], boundary: Instant, successor: UUID | None) -> l
 
 
 def difference(
-    stored: Iterable[Piece], after: Iterable[Piece], replaced_by: dict[UUID, UUID] | None = None
+    stored: Iterable[Piece], after: Iterable[Piece], successor: UUID | None = None
 ) -> tuple[list[Closing], list[Piece]]:
     """Which stored versions close and which pieces open, to get from one state to the other.
 
-    `replaced_by` names, for a memory that lost a whole piece, who took it last.
+    A version that its memory lost whole is replaced by the memory that holds its start now; else by `successor`.
     """
-    remaining = list(after)
+    remaining = sorted(after, key=lambda piece: piece.start)
     kept = {piece.version for piece in remaining if piece.version is not None}
     opened = [piece for piece in remaining if piece.version is None]
+    starts = [piece.start for piece in remaining]
     closed: list[Closing] = []
     for piece in stored:
         if piece.version is None or piece.version in kept:
             continue
-        whole = not any(
-            new.memory == piece.memory and overlaps(new, Interval(piece.start, piece.end)) for new in opened
-        )
-        closed.append(Closing(piece.version, (replaced_by or {}).get(piece.memory) if whole else None))
+        interval = Interval(piece.start, piece.end)
+        # Pieces of a lane do not overlap: those that meet the interval are neighbours in their order.
+        first = max(0, bisect.bisect_right(starts, piece.start) - 1)
+        last = len(starts) if piece.end is None else bisect.bisect_left(starts, piece.end)
+        meeting = [new for new in remaining[first:last] if overlaps(new, interval)]
+        whole = all(new.memory != piece.memory for new in meeting)
+        taker = meeting[0].memory if meeting else successor
+        closed.append(Closing(piece.version, taker if whole else None))
     return closed, opened
 
 

@@ -31,13 +31,17 @@ def decode(op: Operation, body: bytes, path: Mapping[str, str], query: Mapping[s
     try:
         if body:
             _require_shallow(body)
-        given = {**query, **(_object(body) if body else {})}
-        # NUL and unpaired surrogates hide in escapes; only then is every text looked at.
+        if body and query:
+            raise BadRequest("Send parameters in the query string or in the body, not in both.")
+        given = _object(body) if body else dict(query)
+        # NUL hides in escapes; only then is every text looked at.
         if not body or b"\\u0000" in body or b"\0" in body:
             texts.require_storable(given)
         unknown = list(_unknown_fields(given, op.request, ""))
         if unknown and not op.ignores_unknown:
             raise BadRequest(f"There is no field `{unknown[0]}` here.", code="unknown_field", param=unknown[0])
+        # Clients send null for what they do not give.
+        given = {name: value for name, value in given.items() if value is not None}
         return msgspec.convert({**given, **path}, op.request, strict=bool(body)), unknown
     except msgspec.ValidationError as error:
         raise _unprocessable(str(error)) from None

@@ -41,8 +41,8 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
         await embedder.close()
         yield Finding(size == embedder.dimension, f"embedder {embedder.name}: {size} dimensions")
     async with provision.database(settings, prepare=False) as dsn:
-        yield Finding(True, f"database: {'DATABASE_URL' if settings.dsn else f'embedded in {settings.home}'}")
         waiting = await migrate.pending(dsn)
+        yield Finding(True, f"database: {'DATABASE_URL' if settings.dsn else f'embedded in {settings.home}'}")
         yield Finding(not waiting, f"migrations: {', '.join(waiting) + ' pending' if waiting else 'all applied'}")
         if waiting:
             return

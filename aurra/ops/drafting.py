@@ -147,15 +147,29 @@ async def _messages(ctx: Context, request: MemoryWrite, dialog: int, label: str)
         for fact in facts
     ]
     dropped = proposed - len(facts)
+    warnings = [f"{dropped} proposed facts were dropped: their quotes are not in the source."] if dropped else []
+    kept = _last_of_each_slot(drafts)
+    if len(kept) < len(drafts):
+        warnings.append(f"{len(drafts) - len(kept)} facts gave way to later ones of the same slot and instant.")
     return Prepared(
-        drafts=drafts,
+        drafts=kept,
         turns=turns,
         extraction=how,
         extracted_count=proposed,
         is_content=False,
         auto_supersede=False,
-        warnings=[f"{dropped} proposed facts were dropped: their quotes are not in the source."] if dropped else [],
+        warnings=warnings,
     )
+
+
+def _last_of_each_slot(drafts: list[Draft]) -> list[Draft]:
+    """Without drafts whose slot and start a later one has: nothing would be left of them."""
+    last = {(draft.slot_name, draft.valid_from): index for index, draft in enumerate(drafts)}
+    return [
+        draft
+        for index, draft in enumerate(drafts)
+        if draft.slot_name is None or last[draft.slot_name, draft.valid_from] == index
+    ]
 
 
 async def _facts(

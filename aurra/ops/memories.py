@@ -89,7 +89,7 @@ async def bulk(ctx: Context, request: BulkWrite) -> BulkWritten:
         decide = _decide(
             ctx,
             items,
-            reason=None,
+            reason=request.reason,
             dry_run=request.dry_run,
             answer=lambda asserted, transaction: _bulk_written(ctx, items, asserted, transaction, request.dry_run),
             vectors=await drafting.embed(ctx, drafts, dialogs),
@@ -104,6 +104,7 @@ async def _prepare_items(ctx: Context, request: BulkWrite) -> tuple[list[Prepare
     errors: dict[int, AurraError] = {}
     for index, item in enumerate(request.memories):
         try:
+            _require_item(item)
             items.append(await drafting.prepare(ctx, item, dialog=index, label=f"memories[{index}]: "))
         except AurraError as error:
             if request.mode == "all":
@@ -111,6 +112,11 @@ async def _prepare_items(ctx: Context, request: BulkWrite) -> tuple[list[Prepare
             errors[index] = error
             items.append(None)
     return items, errors
+
+
+def _require_item(item: MemoryWrite) -> None:
+    if item.dry_run or item.reason is not None:
+        raise BadRequest("`dry_run` and `reason` belong to the whole request, not to an item.", param="dry_run")
 
 
 def _of_item(error: AurraError, index: int) -> AurraError:
@@ -203,7 +209,7 @@ def _admit_item(planner: Planner, head: Head, drafts: Sequence[Draft]) -> None:
     """Returns when all drafts of an item can be asserted and the plan still has room for them."""
     cost = sum(planner.inspect(draft) is None for draft in drafts)
     if cost and isinstance(plans.admit(head.writes_limit, head.meter, planner.cost + cost, head.at), plans.Blocked):
-        raise writing.plan_exceeded(head)
+        raise writing.plan_exceeded(head, cost)
 
 
 def _refuse_lost(planner: Planner, outcomes: list[list[Outcome]], refused: dict[int, AurraError] | None) -> bool:
@@ -251,7 +257,7 @@ def _written(
 
 def _auto_supersede(asked: bool, outcome: Outcome, shown_id: str | None) -> AutoSupersede:
     """For now, by equal slots only: a slot with one value at a time supersedes by itself."""
-    skipped = "duplicate" if outcome.duplicate else None if asked else "disabled"
+    skipped = "disabled" if not asked else "duplicate" if outcome.duplicate else None if outcome.has_slot else "no_slot"
     supersession = None
     if skipped is None and outcome.displaced:
         supersession = Supersession(
@@ -281,14 +287,16 @@ def _bulk_written(
         for index, (item, outcomes) in enumerate(zip(items, asserted.outcomes, strict=True))
     ]
     every = [outcome for outcomes in asserted.outcomes for outcome in outcomes]
+    saved = any(not outcome.duplicate for outcome in every)
     return BulkWritten(
-        status="partial" if asserted.errors else "saved",
+        status="partial" if asserted.errors else "saved" if saved else "duplicate" if every else "no_facts",
         items=shown,
         saved_count=sum(not outcome.duplicate for outcome in every),
         duplicate_count=sum(outcome.duplicate for outcome in every),
         error_count=len(asserted.errors),
         company_id=str(ctx.company_id),
         transaction=transaction,
+        receipt=asserted.receipt,
         dry_run=dry_run,
         warnings=[warning for item in items if item for warning in item.warnings],
     )

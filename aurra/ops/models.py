@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from aurra.context import Context
 from aurra.errors import BadRequest
 from aurra.providers.base import LanguageModel, ModelChoice, Secret
+from aurra.settings import Settings
 from aurra.types.common import LlmChoice
 
 
@@ -17,14 +18,7 @@ def choose(ctx: Context, llm: LlmChoice | None) -> ModelChoice | None:
     """
     settings = ctx.service.settings
     if llm is None:
-        if settings.aurra_llm_provider == "extractive":
-            return None
-        return ModelChoice(
-            provider=settings.aurra_llm_provider,
-            model=settings.aurra_llm_model,
-            api_key=Secret(settings.aurra_llm_api_key) if settings.aurra_llm_api_key else None,
-            base_url=settings.aurra_llm_base_url or None,
-        )
+        return default_model(settings)
     if llm.provider == "extractive":
         return None
     if llm.base_url and not settings.aurra_llm_allow_base_urls:
@@ -36,6 +30,18 @@ def choose(ctx: Context, llm: LlmChoice | None) -> ModelChoice | None:
         api_key=Secret(key) if key else None,
         base_url=llm.base_url,
         extra=llm.extra or {},
+    )
+
+
+def default_model(settings: Settings) -> ModelChoice | None:
+    """The server's own model; None is the extractive mode."""
+    if settings.aurra_llm_provider == "extractive":
+        return None
+    return ModelChoice(
+        provider=settings.aurra_llm_provider,
+        model=settings.aurra_llm_model,
+        api_key=Secret(settings.aurra_llm_api_key) if settings.aurra_llm_api_key else None,
+        base_url=settings.aurra_llm_base_url or None,
     )
 
 

@@ -1,5 +1,6 @@
 """Reading memories: a page, one, its timeline, its audit."""
 
+import itertools
 from uuid import UUID
 
 import msgspec
@@ -27,6 +28,9 @@ from aurra.types.memories import (
     Timeline,
 )
 
+MOST_CHARACTERS = 4_000_000
+"""Of the texts on one page; what is over it comes with the next page."""
+
 
 @operation("memories.list", "GET", "/agent/memories", scope="memories:read", ignores_unknown=True)
 async def list_memories(ctx: Context, request: MemoryList) -> MemoryPage:
@@ -38,7 +42,7 @@ async def list_memories(ctx: Context, request: MemoryList) -> MemoryPage:
     if request.cursor:
         after = cursors.decode(request.cursor, ctx.company_id, ctx.service.cursor_secret)
         as_of, transaction_as_of = instants.show_optional(after.as_of), after.number
-        everything = everything or (after.has_transaction and after.as_of is None)
+        everything = after.everything
     async with ctx.database.read(ctx.company_id) as tx:
         moment = await resolve(tx, ctx.service.clock(), as_of, transaction_as_of, everything=everything)
         listed = await memories.list_page(
@@ -47,16 +51,16 @@ async def list_memories(ctx: Context, request: MemoryList) -> MemoryPage:
             valid_at=moment.valid_at,
             tenant_id=tenant,
             filters=_filters(request),
-            after=after and Listed(after.memory_id, after.created_at, after.memory_id, after.valid_from),
+            after=after and Listed(after.memory_id, after.created_at, after.memory_id, after.valid_from, 0),
             limit=limit + 1,
         )
-        rows = await memories.pieces(tx, moment.number, [entry.version for entry in listed[:limit]])
-    has_more = len(listed) > limit
-    named = request.transaction_as_of is not None if after is None else after.has_transaction
+        fitting = _fitting(listed[:limit])
+        rows = await memories.pieces(tx, moment.number, [entry.version for entry in listed[:fitting]])
+    has_more = len(listed) > fitting
     return MemoryPage(
         memories=[views.memory(ctx, row, moment) for row in rows],
         has_more=has_more,
-        next_cursor=_next(ctx, listed[limit - 1], moment, named) if has_more else None,
+        next_cursor=_next(ctx, listed[fitting - 1], moment) if has_more else None,
         transaction=moment.transaction,
         as_of=moment.shown_as_of,
     )
@@ -78,7 +82,8 @@ async def get(ctx: Context, request: MemoryGet) -> MemoryFound:
         believed = [version for version in versions if version.tx_to is None]
         chosen = choose_version(versions, moment)
         wanted = [version.version for version in sorted(believed, key=lambda version: version.valid_from)]
-        rows = await memories.pieces(tx, moment.number, [chosen.version, *wanted])
+        shown = [chosen.version, *wanted]
+        rows = await memories.pieces(tx, moment.number, shown, dialog_characters=memories.WHOLE_DIALOG)
     return MemoryFound(
         memory=views.memory(ctx, rows[0], moment),
         pieces=[views.piece_ref(row) for row in rows[1:]],
@@ -184,6 +189,12 @@ async def _visible(ctx: Context, tx: Transaction, memory_id: str, moment: Moment
     return identity
 
 
+def _fitting(listed: list[Listed]) -> int:
+    """How many of them a page holds: at least one, and no more text than an answer should carry."""
+    sizes = itertools.accumulate(entry.characters for entry in listed)
+    return max(1, sum(size <= MOST_CHARACTERS for size in sizes))
+
+
 def _filters(request: MemoryList) -> Filters:
     return Filters(
         source=request.source,
@@ -194,8 +205,9 @@ def _filters(request: MemoryList) -> Filters:
     )
 
 
-def _next(ctx: Context, last: Listed, moment: Moment, has_transaction: bool) -> str:
-    cursor = Cursor(last.created_at, last.memory_id, last.valid_from, moment.number, moment.as_of, has_transaction)
+def _next(ctx: Context, last: Listed, moment: Moment) -> str:
+    everything = moment.valid_at is None
+    cursor = Cursor(last.created_at, last.memory_id, last.valid_from, moment.number, moment.as_of, everything)
     return cursors.encode(cursor, ctx.company_id, ctx.service.cursor_secret)
 
 

@@ -84,7 +84,7 @@ async def find(
     )
     model = ctx.service.embedder.name if ctx.service.embedder else ""
     found, corpus = await search_store.candidates(tx, scope, text, vector=vector, model=model, limit=limit)
-    ranked = ranking.rank(text, found, corpus)[:limit]
+    ranked = ranking.rank(text, found, corpus, limit=limit)
     return Result(
         ranked=ranked,
         rows=await memories.pieces(tx, moment.number, [one.candidate.version for one in ranked]),

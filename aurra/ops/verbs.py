@@ -47,7 +47,9 @@ async def supersede(ctx: Context, request: Supersede) -> Superseded:
             _require_longer(pieces, boundary)
         else:
             await _require_free(tx, pieces, memory_id, successor)
-        changes = _changes(head, identity, pieces, timeline.cut(pieces, boundary, successor), successor)
+        left = timeline.cut(pieces, boundary, successor)
+        ended = (left[-1].end if left else None) or boundary
+        changes = _changes(head, identity, pieces, left, successor)
         return Decision(
             verb=_verb(ctx, "end" if successor is None else "supersede", request.reason),
             changes=changes,
@@ -55,7 +57,7 @@ async def supersede(ctx: Context, request: Supersede) -> Superseded:
                 status="superseded",
                 memory_id=str(memory_id),
                 superseded_by=request.superseded_by and str(successor),
-                valid_to=instants.show(boundary),
+                valid_to=instants.show(ended),
                 transaction=transaction,
                 receipt=views.receipt(changes, pieces, dry_run=request.dry_run),
                 dry_run=request.dry_run,
@@ -185,8 +187,7 @@ async def _require_free(tx: Transaction, pieces: Sequence[Piece], memory_id: UUI
 def _changes(
     head: Head, identity: Identity, before: Sequence[Piece], after: Sequence[Piece], successor: UUID | None
 ) -> Changes:
-    takers = {identity.id: successor} if successor else {}
-    closings, opened = timeline.difference(before, after, takers)
+    closings, opened = timeline.difference(before, after, successor)
     ids = Ids(head.at)
     return Changes(
         closed=closed_rows(closings, head),

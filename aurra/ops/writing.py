@@ -3,10 +3,11 @@
 Everything outside the database (embedding, models) has happened before `write` is called.
 """
 
+import asyncio
 import contextlib
 import hashlib
 import secrets
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from typing import TypeVar
 
 import msgspec
@@ -22,6 +23,7 @@ from aurra.types.common import Answer, Request, TransactionRef
 
 A = TypeVar("A", bound=Answer)
 _TRIES = 5
+_WAIT_SECONDS = 10
 
 
 class Decision(msgspec.Struct, kw_only=True):
@@ -98,7 +100,7 @@ async def write(ctx: Context, print_: Fingerprint | None, answer: type[A], decid
     """
     for attempt in range(1, _TRIES + 1):
         try:
-            async with ctx.database.begin(ctx.company_id) as tx:
+            async with _turn(ctx), ctx.database.begin(ctx.company_id) as tx:
                 return await _commit(ctx, tx, print_, answer, decide)
         except ConstraintBroken as broken:
             if attempt == _TRIES:
@@ -106,6 +108,21 @@ async def write(ctx: Context, print_: Fingerprint | None, answer: type[A], decid
                     f"The write met the rule {broken.constraint} {_TRIES} times; nothing was stored."
                 ) from broken
     raise AssertionError("unreachable")
+
+
+@contextlib.asynccontextmanager
+async def _turn(ctx: Context) -> AsyncGenerator[None]:
+    """This process writes to one account in one transaction at a time. Raises Unavailable after ten seconds' wait."""
+    lock = ctx.service.writers.setdefault(ctx.company_id, asyncio.Lock())
+    try:
+        async with asyncio.timeout(_WAIT_SECONDS):
+            await lock.acquire()
+    except TimeoutError:
+        raise Unavailable("Too many writes of this account are waiting; nothing was stored.") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 async def _commit(ctx: Context, tx: Transaction, print_: Fingerprint | None, answer: type[A], decide: Decide) -> A:
@@ -140,7 +157,7 @@ def _admit(head: Head, changes: Changes | None) -> plans.Allowed | plans.InGrace
     cost = len(changes.memories) if changes else 0
     match plans.admit(head.writes_limit, head.meter, cost, head.at):
         case plans.Blocked():
-            raise plan_exceeded(head)
+            raise plan_exceeded(head, cost)
         case verdict:
             return verdict
 
@@ -161,13 +178,15 @@ def plan_status(head: Head) -> PlanStatus:
     )
 
 
-def plan_exceeded(head: Head) -> PlanLimitExceeded:
+def plan_exceeded(head: Head, cost: int) -> PlanLimitExceeded:
     """The 402, with the fields of /plan/status."""
     fields = msgspec.to_builtins(plan_status(head))
     del fields["warnings"]
+    state = plans.state(head.writes_limit, head.meter, head.at)
+    left = 0 if state.blocked else state.hard_limit - state.meter.writes_used
     message = (
-        f"The plan {head.plan} allows {head.writes_limit} writes a month and they are used; reads still work. "
-        f"Writes go on in the next period ({fields['period_end']}) or with a bigger plan."
+        f"The plan {head.plan} allows {head.writes_limit} writes a month; this request makes {cost}, and {left} are "
+        f"left. Reads still work; the next period begins at {fields['period_end']}."
     )
     return PlanLimitExceeded({"error": "plan_limit_exceeded", "message": message, **fields})
 

@@ -10,7 +10,7 @@ import msgspec
 
 from aurra import chain, keys, plans
 from aurra.errors import CannotStart
-from aurra.store import pool
+from aurra.store import ledger, pool
 from aurra.store.pool import Transaction
 from aurra.store.queries import load
 
@@ -99,6 +99,10 @@ class Directory:
         async with self._act(account.id) as tx:
             await self._require_plan(tx, plan)
             await tx.execute(_Q["change_plan"], plan=plan)
+            # Grace begins with the plan that the meter exceeds, not with the next write.
+            head = await ledger.lock(tx, None)
+            meter = plans.state(head.writes_limit, head.meter, head.at).meter
+            await tx.execute(_Q["start_grace"], grace_from=meter.grace_from)
 
     async def create_key(self, account: AccountRow, scopes: list[str], tenant_id: str | None = None) -> keys.NewKey:
         """A new key of the account; its raw form is nowhere but in the answer."""

@@ -29,6 +29,10 @@ VALUES (:company_id, 0, :at, :hash, :period_start, 0)
 -- Takes effect with the next request.
 UPDATE account SET plan = :plan WHERE company_id = :company_id
 
+-- name: start_grace
+-- When grace began under the plan there is now; null where its limit is not reached.
+UPDATE ledger SET grace_from = :grace_from WHERE company_id = :company_id
+
 -- name: list_plans -> Text
 -- Names of the plans there are.
 SELECT plan AS value FROM plan ORDER BY writes_limit, plan

@@ -39,7 +39,8 @@ async def _load_twins(tx: Transaction, believed: Believed, drafts: Sequence[Draf
     fingerprints = {texts.fingerprint(draft.text) for draft in drafts if not draft.is_verbatim_turn}
     if not fingerprints:
         return
-    for row in await memories.twins(tx, list(fingerprints)):
+    tenants = {draft.tenant_id for draft in drafts}
+    for row in await memories.twins(tx, list(fingerprints), list(tenants)):
         believed.twins.setdefault(texts.fingerprint(row.text), []).append(
             TwinPiece(row.text, row.memory_id, row.tenant_id, row.slot_id, row.source, row.valid_from, row.valid_to)
         )

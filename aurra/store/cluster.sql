@@ -53,6 +53,10 @@ GRANT USAGE ON SCHEMA public TO aurra_app
 -- Which migrations were applied, with the checksum of each file.
 CREATE TABLE IF NOT EXISTS migration (name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())
 
+-- name: show_register
+-- The service sees what was applied.
+GRANT SELECT ON migration TO aurra_app
+
 -- name: register_exists -> Permission
 -- Whether this database was ever migrated.
 SELECT to_regclass('public.migration') IS NOT NULL AS granted

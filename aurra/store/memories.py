@@ -11,6 +11,10 @@ from aurra.store.queries import load
 from aurra.timeline import Piece
 
 _Q = load("memories")
+SHOWN_DIALOG = 10_000
+"""Characters of a dialog in lists, search and answers, where it stands beside each of its facts."""
+WHOLE_DIALOG = 2_000_000
+"""Where one memory is shown: more than any request can bring."""
 
 
 class KnownSlot(msgspec.Struct, frozen=True):
@@ -76,6 +80,13 @@ class Listed(msgspec.Struct, frozen=True):
     created_at: dt.datetime
     memory_id: UUID
     valid_from: dt.datetime
+    characters: int
+    """Length of its text."""
+
+
+class Dialog(msgspec.Struct, frozen=True):
+    id: UUID
+    text: str
 
 
 class PieceRow(msgspec.Struct, frozen=True):
@@ -113,7 +124,9 @@ class PieceRow(msgspec.Struct, frozen=True):
     turn: str | None
     message_id: str | None
     said_at: dt.datetime | None
-    dialog: str | None
+    dialog_id: UUID | None
+    """Of an extracted fact, the conversation it came from."""
+    dialog: str | None = None
 
 
 class VersionRow(msgspec.Struct, frozen=True):
@@ -175,9 +188,9 @@ async def open_of_memory(tx: Transaction, memory_id: UUID) -> list[OpenPiece]:
     return await tx.rows(_Q["open_of_memory"], OpenPiece, memory_id=memory_id)
 
 
-async def twins(tx: Transaction, fingerprints: Sequence[int]) -> list[Twin]:
-    """Believed pieces whose text may be equal, oldest memory first."""
-    return await tx.rows(_Q["twins"], Twin, fingerprints=fingerprints)
+async def twins(tx: Transaction, fingerprints: Sequence[int], tenants: Sequence[str]) -> list[Twin]:
+    """Believed pieces of the tenants whose text may be equal, oldest memory first."""
+    return await tx.rows(_Q["twins"], Twin, fingerprints=fingerprints, tenants=tenants)
 
 
 async def told(tx: Transaction, tenant_id: str, session_id: str, message_ids: Sequence[str]) -> list[Told]:
@@ -219,9 +232,19 @@ async def list_page(
     )
 
 
-async def pieces(tx: Transaction, number: int, versions: Sequence[UUID]) -> list[PieceRow]:
-    """The versions in full, in the order asked, as known at the transaction."""
-    return await tx.rows(_Q["pieces"], PieceRow, tx=number, versions=versions) if versions else []
+async def pieces(
+    tx: Transaction, number: int, versions: Sequence[UUID], *, dialog_characters: int = SHOWN_DIALOG
+) -> list[PieceRow]:
+    """The versions in full, in the order asked, as known at the transaction; dialogs are cut at a length."""
+    if not versions:
+        return []
+    rows = await tx.rows(_Q["pieces"], PieceRow, tx=number, versions=versions)
+    wanted = {row.dialog_id for row in rows if row.dialog_id}
+    if not wanted:
+        return rows
+    found = await tx.rows(_Q["dialogs"], Dialog, dialogs=list(wanted), characters=dialog_characters)
+    texts = {dialog.id: dialog.text for dialog in found}
+    return [msgspec.structs.replace(row, dialog=texts[row.dialog_id]) if row.dialog_id else row for row in rows]
 
 
 async def versions_of(tx: Transaction, number: int, memory_id: UUID) -> list[VersionRow]:

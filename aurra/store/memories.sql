@@ -21,7 +21,7 @@ SELECT c.text, v.memory_id, v.tenant_id, m.slot_id, m.source, lower(v.valid) AS 
 FROM content c
 JOIN version v ON v.company_id = c.company_id AND v.memory_id = c.memory_id AND v.content_id = c.id AND v.tx_to IS NULL
 JOIN memory m ON m.company_id = c.company_id AND m.id = c.memory_id
-WHERE c.company_id = :company_id AND c.fingerprint = ANY(:fingerprints::bigint[])
+WHERE c.company_id = :company_id AND c.fingerprint = ANY(:fingerprints::bigint[]) AND v.tenant_id = ANY(:tenants::text[])
 ORDER BY m.created_at, m.id
 
 -- name: told -> Told
@@ -51,7 +51,9 @@ WHERE m.company_id = :company_id AND m.id = :memory_id
 
 -- name: list_page -> Listed
 -- A page of pieces believed at a transaction, newest first.
-SELECT v.id AS version, m.created_at, m.id AS memory_id, lower(v.valid) AS valid_from
+SELECT v.id AS version, m.created_at, m.id AS memory_id, lower(v.valid) AS valid_from,
+       (SELECT length(c.text) FROM content c WHERE c.company_id = :company_id AND c.id BETWEEN v.content_id AND v.content_id
+        ORDER BY c.id LIMIT 1) AS characters
 FROM memory m
 JOIN version v ON v.company_id = m.company_id AND v.memory_id = m.id
  AND v.tx_from <= :tx AND (v.tx_to IS NULL OR v.tx_to > :tx)
@@ -70,8 +72,9 @@ ORDER BY m.created_at DESC, m.id DESC, lower(v.valid) DESC
 LIMIT :limit
 
 -- name: pieces -> PieceRow
--- Versions in full, in the order asked, as known at a transaction: later closings show null.
-SELECT v.id AS version, v.memory_id, m.tenant_id, lower(v.valid) AS valid_from, upper(v.valid) AS valid_to,
+-- Versions in full, in the order asked, as known at a transaction: later closings show null. Each row is fetched by its
+-- primary key, LATERAL and "between id and id": see search.sql.
+SELECT asked.id AS version, v.memory_id, m.tenant_id, lower(v.valid) AS valid_from, upper(v.valid) AS valid_to,
        v.tx_from, v.tx_from_at,
        CASE WHEN v.tx_to <= :tx THEN v.tx_to END AS tx_to,
        CASE WHEN v.tx_to <= :tx THEN v.tx_to_at END AS tx_to_at,
@@ -83,16 +86,34 @@ SELECT v.id AS version, v.memory_id, m.tenant_id, lower(v.valid) AS valid_from, 
        m.created_at, m.span_from, m.span_to,
        coalesce(s.subject, m.subject) AS subject, s.attribute, s.cardinality,
        o.role, o.name AS speaker, o.text AS turn, o.message_id, o.said_at,
-       CASE WHEN m.extraction ->> 'mode' <> 'verbatim' THEN (
-         SELECT string_agg(initcap(d.role) || ': ' || d.text, E'\n' ORDER BY d.position)
-         FROM source d WHERE d.company_id = o.company_id AND d.dialog_id = o.dialog_id) END AS dialog
+       CASE WHEN m.extraction ->> 'mode' <> 'verbatim' THEN o.dialog_id END AS dialog_id
 FROM unnest(:versions::uuid[]) WITH ORDINALITY AS asked(id, place)
-JOIN version v ON v.company_id = :company_id AND v.id = asked.id
-JOIN memory m ON m.company_id = v.company_id AND m.id = v.memory_id
-JOIN content c ON c.company_id = v.company_id AND c.id = v.content_id
-LEFT JOIN slot s ON s.company_id = m.company_id AND s.id = m.slot_id
-LEFT JOIN source o ON o.company_id = m.company_id AND o.id = m.source_id
+CROSS JOIN LATERAL (
+  SELECT v.memory_id, v.content_id, v.valid, v.tx_from, v.tx_from_at, v.tx_to, v.tx_to_at, v.op, v.superseded_by,
+         v.replaced_by
+  FROM version v WHERE v.company_id = :company_id AND v.id BETWEEN asked.id AND asked.id ORDER BY v.id LIMIT 1) AS v
+CROSS JOIN LATERAL (
+  SELECT m.tenant_id, m.slot_id, m.source_id, m.subject, m.source, m.session_id, m.external_id, m.metadata,
+         m.extraction, m.created_at, m.span_from, m.span_to
+  FROM memory m
+  WHERE m.company_id = :company_id AND m.id BETWEEN v.memory_id AND v.memory_id ORDER BY m.id LIMIT 1) AS m
+CROSS JOIN LATERAL (
+  SELECT c.text, c.summary, c.topic, c.importance, c.people, c.action_items FROM content c
+  WHERE c.company_id = :company_id AND c.id BETWEEN v.content_id AND v.content_id ORDER BY c.id LIMIT 1) AS c
+LEFT JOIN LATERAL (
+  SELECT s.subject, s.attribute, s.cardinality FROM slot s
+  WHERE s.company_id = :company_id AND s.id BETWEEN m.slot_id AND m.slot_id ORDER BY s.id LIMIT 1) AS s ON true
+LEFT JOIN LATERAL (
+  SELECT o.role, o.name, o.text, o.message_id, o.said_at, o.dialog_id FROM source o
+  WHERE o.company_id = :company_id AND o.id BETWEEN m.source_id AND m.source_id ORDER BY o.id LIMIT 1) AS o ON true
 ORDER BY asked.place
+
+-- name: dialogs -> Dialog
+-- Whole dialogs, each once, cut at a length.
+SELECT d.dialog_id AS id, left(string_agg(initcap(d.role) || ': ' || d.text, E'\n' ORDER BY d.position), :characters) AS text
+FROM source d
+WHERE d.company_id = :company_id AND d.dialog_id = ANY(:dialogs::uuid[])
+GROUP BY d.dialog_id
 
 -- name: versions_of -> VersionRow
 -- Every version of a memory begun at or before a transaction, in the order of belief, then of validity.

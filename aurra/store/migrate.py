@@ -106,6 +106,7 @@ async def migrate(dsn: str, directory: Path = DIRECTORY) -> list[str]:
         await _ensure_roles(connection)
         await connection.execute(_Q["act_as_owner"].sql)
         await connection.execute(_Q["create_register"].sql)
+        await connection.execute(_Q["show_register"].sql)
         await connection.execute(_Q["limit_lock_waits"].sql)
         waiting = _pending(read_migrations(directory), await _applied(connection))
         for migration in waiting:

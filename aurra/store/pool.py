@@ -1,7 +1,7 @@
 """Connections and transactions. Nothing else in the product holds a connection, and only this file imports asyncpg.
 
-A `Transaction` is always of one account: `SET LOCAL aurra.company_id` binds row-level security before the first
-statement. Connections act as the role `aurra_app`, which cannot bypass it.
+A `Transaction` is always of one account: it begins by becoming the role `aurra_app`, which cannot bypass row-level
+security, and by naming the account that the policies compare with.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pgvector import HalfVector
 from pgvector.asyncpg import register_vector as _register_vector
 
-from aurra.errors import AurraError, CannotStart, Unavailable
+from aurra.errors import AurraError, BadRequest, CannotStart, Unavailable
 from aurra.guard import transaction_open
 from aurra.store.queries import Query
 
@@ -33,16 +33,19 @@ OWNER_ROLE = "aurra_owner"
 
 _STATEMENT_SECONDS = 10
 _ACQUIRE_SECONDS = 2.0
-_SESSION = {
-    "statement_timeout": f"{_STATEMENT_SECONDS}s",
-    "lock_timeout": "1s",
-    "idle_in_transaction_session_timeout": "30s",
-}
-_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
-_WRITE = "BEGIN;"
+# Sent with BEGIN in one message. LOCAL, so that it holds behind a pooler too, which hands a session's connection to
+# another transaction after COMMIT.
+_LOCAL = (
+    f"SET LOCAL ROLE {APP_ROLE}; SET LOCAL statement_timeout = '{_STATEMENT_SECONDS}s'; SET LOCAL lock_timeout = '1s'; "
+    "SET LOCAL idle_in_transaction_session_timeout = '30s'; SET LOCAL plan_cache_mode = force_generic_plan; "
+)
+_READ = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_LOCAL}"
+_WRITE = f"BEGIN; {_LOCAL}"
 
 # Classes of SQLSTATE that mean "not now": connection, resources, operator intervention, lock, deadlock, serialization.
 _AWAY = ("08", "53", "57", "55P03", "40")
+# Data that cannot be stored: wrong or out of range (22), past a limit of the program (54).
+_UNSTORABLE = ("22", "54")
 
 
 class ConstraintBroken(Exception):
@@ -128,7 +131,7 @@ class Database:
                 ) from error
             raise
         finally:
-            await asyncio.shield(self._pool.release(connection))
+            await asyncio.shield(_give_back(self._pool, connection))
 
     async def is_ready(self) -> bool:
         """Whether a connection answers within two seconds."""
@@ -159,6 +162,8 @@ def _translated() -> Generator[None]:
     except asyncpg.PostgresError as error:
         if (error.sqlstate or "").startswith(_AWAY):
             raise Unavailable("The database cannot take this request now; nothing was stored.") from error
+        if (error.sqlstate or "").startswith(_UNSTORABLE):
+            raise BadRequest("A value of this request is too long, or out of the database's range.") from error
         raise
     except TimeoutError as error:
         raise Unavailable("No database connection was free in time; nothing was stored.") from error
@@ -177,13 +182,21 @@ async def _abandon(connection: Any) -> None:
             connection.terminate()
 
 
+async def _give_back(pool: Any, connection: Any) -> None:
+    """Returns the connection to the pool; one that cannot be returned is cut. What was committed stays committed."""
+    try:
+        await pool.release(connection)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+        with contextlib.suppress(asyncpg.InterfaceError):
+            connection.terminate()
+
+
 async def _no_reset(connection: Any) -> None:
     """Every use is one explicit transaction with SET LOCAL: nothing to reset, and a reset costs a round trip."""
 
 
 async def _prepare(connection: Any) -> None:
     await register_vector(connection)
-    await connection.execute(f"SET ROLE {APP_ROLE}")
 
 
 async def open_database(dsn: str, *, size: int = 10) -> Database:
@@ -196,10 +209,10 @@ async def open_database(dsn: str, *, size: int = 10) -> Database:
             init=_prepare,
             reset=_no_reset,
             command_timeout=_STATEMENT_SECONDS + 5,
-            server_settings={"application_name": "aurra", "plan_cache_mode": "force_generic_plan", **_SESSION},
+            server_settings={"application_name": "aurra"},
         )
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
-        raise CannotStart(f"The database cannot be used: {error}") from error
+        raise _unreachable(error) from None
     return Database(pool)
 
 
@@ -208,7 +221,14 @@ async def connect(dsn: str) -> Any:
     try:
         return await asyncpg.connect(dsn, timeout=10, server_settings={"application_name": "aurra-admin"})
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
-        raise CannotStart(f"The database cannot be reached: {error}") from error
+        raise _unreachable(error) from None
+
+
+def _unreachable(error: Exception) -> CannotStart:
+    if isinstance(error, ValueError):
+        # Its message quotes the URL, password and all.
+        return CannotStart("DATABASE_URL is not a URL that can be read; percent-encode special characters in it.")
+    return CannotStart(f"The database cannot be reached: {error}")
 
 
 def half_vector(vector: NDArray[np.float32]) -> HalfVector:

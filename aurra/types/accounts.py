@@ -19,7 +19,7 @@ class AgentSettings(Answer, kw_only=True):
     excluded_categories: list[str] = msgspec.field(default_factory=lambda: ["health_medical", "legal_status"])
     min_confidence: Annotated[float, Meta(description="0.85…1.0.")] = 0.85
     classifier_model: str | None = None
-    freshness_half_life_days: Annotated[float, Meta(description="1…3650.")] = 30
+    freshness_half_life_days: Annotated[float, Meta(description="1…3650.")] = 30.0
 
 
 class AgentSettingsChange(Request, kw_only=True):

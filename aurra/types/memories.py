@@ -151,6 +151,7 @@ class BulkWrite(Request, kw_only=True):
             extra_json_schema={"enum": ["all", "partial"]},
         ),
     ] = "all"
+    reason: Annotated[str | None, Meta(description="Why; kept with the transaction.")] = None
     dry_run: Annotated[bool, Meta(description="Return what would happen, commit nothing.")] = False
 
 
@@ -169,13 +170,14 @@ class BulkItem(msgspec.Struct, kw_only=True):
 class BulkWritten(Answer, kw_only=True):
     """The outcome of each item, in order."""
 
-    status: Annotated[str, Meta(description="`saved`, or `partial` when an item was refused.")]
+    status: Annotated[str, Meta(description="`saved`, `partial` (an item was refused), `duplicate`, `no_facts`.")]
     items: list[BulkItem]
     saved_count: int
     duplicate_count: int
     error_count: int
     company_id: str
     transaction: TransactionRef
+    receipt: Receipt
     dry_run: bool = False
 
 

@@ -332,13 +332,18 @@ _FILLED: dict[str, dict[str, Any]] = {
 }
 
 
+_INNER = {"Message", "LlmChoice"}
+
+
 def _wrong(struct: inspect.StructType) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """(field, kind, body) for each field of the Struct, and of the Structs inside, with a value of a wrong type."""
     filled = _FILLED[struct.cls.__name__]
     for field in struct.fields:
         if field.name == "memory_id":
             continue
-        for kind in _Kind.values.keys() - _taken(field.type):
+        # A field with a default takes null for "not given", at the top of a request.
+        taken = _taken(field.type) | (set() if field.required or struct.cls.__name__ in _INNER else {"null"})
+        for kind in _Kind.values.keys() - taken:
             yield field.name, kind, {**filled, field.name: _Kind.values[kind]}
         inner, in_list = _struct(field.type)
         if inner is None:

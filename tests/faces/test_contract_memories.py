@@ -470,11 +470,14 @@ async def test_auto_supersede_reports_what_the_slot_displaced(account: Account) 
 
 async def test_auto_supersede_defaults_to_the_setting(account: Account) -> None:
     """`auto_supersede`: default from the settings."""
-    assert (await account.post(MEMORIES, content="one"))["auto_supersede"]["ran"] is False
+    slot = {"subject": "kim", "attribute": "city"}
+    assert (await account.post(MEMORIES, content="one", **slot))["auto_supersede"]["ran"] is False
     await account.client.patch("/agent/settings", json={"auto_supersede_default": True})
-    assert (await account.post(MEMORIES, content="two"))["auto_supersede"]["ran"] is True
-    off = await account.post(MEMORIES, content="three", auto_supersede=False)
+    assert (await account.post(MEMORIES, content="two", **slot))["auto_supersede"]["ran"] is True
+    off = await account.post(MEMORIES, content="three", auto_supersede=False, **slot)
     assert off["auto_supersede"]["ran"] is False
+    free = await account.post(MEMORIES, content="four")
+    assert (free["auto_supersede"]["ran"], free["auto_supersede"]["skipped_reason"]) == (False, "no_slot")
 
 
 # ---- slots
@@ -938,6 +941,7 @@ async def test_bulk_answers_each_item_in_order(account: Account) -> None:
     )
     assert set(answer) == {
         *("status", "items", "saved_count", "duplicate_count", "error_count", "company_id", "transaction"),
+        "receipt",
         *("dry_run", "warnings"),
     }
     assert [item["index"] for item in answer["items"]] == [0, 1, 2, 3]

@@ -98,8 +98,9 @@ async def test_settings_belong_to_the_key(account: Account, make_account: MakeAc
     second = await make_account(of=account.row)
     ok(await account.client.patch(SETTINGS, json={"auto_supersede_default": True, "min_confidence": 0.99}))
     assert (await second.get(SETTINGS))["min_confidence"] == 0.85
-    assert (await second.post(MEMORIES, content="one"))["auto_supersede"]["ran"] is False
-    assert (await account.post(MEMORIES, content="two"))["auto_supersede"]["ran"] is True
+    slot = {"subject": "kim", "attribute": "city"}
+    assert (await second.post(MEMORIES, content="one", **slot))["auto_supersede"]["ran"] is False
+    assert (await account.post(MEMORIES, content="two", **slot))["auto_supersede"]["ran"] is True
 
 
 # ---- the plan

@@ -23,6 +23,15 @@ def test_sentences_that_state_something_become_facts_with_their_speaker() -> Non
     assert [fact.text for fact in facts] == ["Ann: I adopted a dog from the shelter."]
 
 
+def test_the_stop_of_an_abbreviation_ends_no_sentence() -> None:
+    """Titles, initials and times of day are followed by the rest of their sentence."""
+    text = "I met Dr. Smith at 9:30 a.m. from Gate 4. J. Doe came along later."
+    assert [text[start:end] for start, end in extraction.sentences(text)] == [
+        "I met Dr. Smith at 9:30 a.m. from Gate 4.",
+        "J. Doe came along later.",
+    ]
+
+
 def test_what_systems_and_tools_say_is_no_fact() -> None:
     """Instructions of a system and output of tools are not the conversation's."""
     assert extraction.by_rules([turn("You are a helpful assistant for Ann.", role="system")]) == []
@@ -54,9 +63,9 @@ def test_sentences_do_not_overlap_and_leave_out_nothing_but_space_and_stops(text
 
 def test_a_quote_is_found_whatever_its_case_and_spaces() -> None:
     """White space and case apart, the words must stand there adjacent and in order."""
-    assert extraction.find_quote("I  moved\nto Oslo.", "i moved to oslo") == (0, 16)
-    assert extraction.find_quote("I moved to Oslo.", "moved Oslo") is None
-    assert extraction.find_quote("I moved to Oslo.", "  ") is None
+    assert extraction.find_quote(extraction.flatten("I  moved\nto Oslo."), "i moved to oslo") == (0, 16)
+    assert extraction.find_quote(extraction.flatten("I moved to Oslo."), "moved Oslo") is None
+    assert extraction.find_quote(extraction.flatten("I moved to Oslo."), "  ") is None
 
 
 def test_a_slot_needs_both_subject_and_attribute() -> None:

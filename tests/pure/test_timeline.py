@@ -152,7 +152,7 @@ def test_the_difference_leads_from_before_to_after(intervals: list[tuple[int, in
         for number, piece in enumerate(play(intervals))
     ]
     after = timeline.assert_into(stored, memory=UUID(int=50), lane=LANE, content=UUID(int=50), start=at(3), end=None)
-    closed, opened = timeline.difference(stored, after, {})
+    closed, opened = timeline.difference(stored, after)
     gone = {closing.version for closing in closed}
     result = [piece for piece in stored if piece.version not in gone] + opened
     assert as_table(result) == as_table(after)

@@ -144,7 +144,7 @@ class AgentSettings(Answer, kw_only=True):
     min_confidence: float = 0.85
     """0.85…1.0."""
     classifier_model: str | None = None
-    freshness_half_life_days: float = 30
+    freshness_half_life_days: float = 30.0
     """1…3650."""
 
 
@@ -545,13 +545,14 @@ class BulkWritten(Answer, kw_only=True):
     """The outcome of each item, in order."""
 
     status: str
-    """`saved`, or `partial` when an item was refused."""
+    """`saved`, `partial` (an item was refused), `duplicate`, `no_facts`."""
     items: list[BulkItem]
     saved_count: int
     duplicate_count: int
     error_count: int
     company_id: str
     transaction: TransactionRef
+    receipt: Receipt
     dry_run: bool = False
 
 

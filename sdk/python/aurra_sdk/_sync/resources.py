@@ -349,6 +349,7 @@ class Memories(Resource):
         memories: Sequence[types.MemoryWrite | Mapping[str, Any]],
         *,
         mode: Literal["all", "partial"] | UnsetType = UNSET,
+        reason: str | UnsetType | None = UNSET,
         dry_run: bool | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> types.BulkWritten:
@@ -357,12 +358,15 @@ class Memories(Resource):
         Args:
             memories: 1…500 items, applied in order.
             mode: `all`: all or nothing; `partial`: each on its own. Default: all.
+            reason: Why; kept with the transaction.
             dry_run: Return what would happen, commit nothing.
             idempotency_key: Sent as Idempotency-Key instead of one made for this call; a second call with it answers as
                 the first did.
         """
         return self._call(
-            _operations.MEMORIES_BULK, {"memories": memories, "mode": mode, "dry_run": dry_run}, idempotency_key
+            _operations.MEMORIES_BULK,
+            {"memories": memories, "mode": mode, "reason": reason, "dry_run": dry_run},
+            idempotency_key,
         )
 
     def supersede(
