@@ -16,6 +16,7 @@ import uvicorn
 from aurra.app import build_app, open_service
 from aurra.errors import CannotStart
 from aurra.faces import cli
+from aurra.faces.wire import LimitedProtocol
 from aurra.keys import SCOPES
 from aurra.settings import Settings, read_settings
 from aurra.store import migrate, provision
@@ -49,6 +50,7 @@ async def _serve(settings: Settings, *, first_key: bool) -> None:
         async with open_service(settings, dsn) as service, provision.kept_alive(settings, service.database):
             config = uvicorn.Config(
                 build_app(service),
+                http=LimitedProtocol,
                 log_config=None,
                 log_level="warning",
                 access_log=False,

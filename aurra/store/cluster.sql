@@ -97,7 +97,12 @@ FROM pg_roles r WHERE r.rolname = current_user
 SELECT c.relname::text AS name
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'company_id' AND NOT a.attisdropped
 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
-  AND NOT (c.relrowsecurity AND c.relforcerowsecurity AND EXISTS (SELECT 1 FROM pg_policy p WHERE p.polrelid = c.oid))
+  AND (NOT (c.relrowsecurity AND c.relforcerowsecurity AND EXISTS (SELECT 1 FROM pg_policy p WHERE p.polrelid = c.oid))
+       -- A policy of the service's that compares with neither the account nor the presented key.
+       OR EXISTS (SELECT 1 FROM pg_policy p WHERE p.polrelid = c.oid
+                   AND p.polroles && ARRAY[0::oid, (SELECT r.oid FROM pg_roles r WHERE r.rolname = 'aurra_app')]
+                   AND coalesce(pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))
+                       !~ '(company_id|key_id) = \(?NULLIF'))
 ORDER BY 1
 
 -- name: forbidden_privileges -> TableName

@@ -342,7 +342,8 @@ def _wrong(struct: inspect.StructType) -> Iterator[tuple[str, str, dict[str, Any
         if field.name == "memory_id":
             continue
         # A field with a default takes null for "not given", at the top of a request.
-        taken = _taken(field.type) | (set() if field.required or struct.cls.__name__ in _INNER else {"null"})
+        nullable: set[str] = set() if field.required or struct.cls.__name__ in _INNER else {"null"}
+        taken = _taken(field.type) | nullable
         for kind in _Kind.values.keys() - taken:
             yield field.name, kind, {**filled, field.name: _Kind.values[kind]}
         inner, in_list = _struct(field.type)
