@@ -84,6 +84,7 @@ def build_app(service: Service) -> Litestar:
     return Litestar(
         [index, document, live, ready, *rest.handlers(service, list(OPERATIONS.values()))],
         openapi_config=None,
+        logging_config=None,
         cors_config=CORSConfig(allow_origins=["*"], expose_headers=["X-Request-Id", "Retry-After", "X-Plan-Warning"]),
         exception_handlers={Exception: _refused},
         request_max_body_size=None,
