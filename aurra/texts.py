@@ -2,7 +2,7 @@
 
 import hashlib
 import unicodedata
-from typing import Any
+from typing import Any, cast
 
 from aurra.errors import BadRequest
 
@@ -33,11 +33,11 @@ def require_storable(value: Any) -> None:
             if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value if character > "\ud7ff"):
                 raise BadRequest("The text holds a NUL character or an unpaired surrogate.", code="invalid_text")
         case dict():
-            for key, inner in value.items():  # pyright: ignore[reportUnknownVariableType]
+            for key, inner in cast(dict[str, Any], value).items():
                 require_storable(key)
                 require_storable(inner)
         case list():
-            for inner in value:  # pyright: ignore[reportUnknownVariableType]
+            for inner in cast(list[Any], value):
                 require_storable(inner)
         case _:
             pass
