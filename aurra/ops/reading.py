@@ -1,6 +1,8 @@
 """Reading memories: a page, one, its timeline, its audit."""
 
+import contextlib
 import itertools
+from collections.abc import AsyncGenerator
 from uuid import UUID
 
 import msgspec
@@ -12,7 +14,7 @@ from aurra.ops import checks, views
 from aurra.ops.moments import Moment, resolve
 from aurra.ops.registry import operation
 from aurra.store import memories
-from aurra.store.memories import EventRow, Filters, Identity, Listed, PieceRow, VersionRow
+from aurra.store.memories import EventRow, Filters, Identity, Listed, VersionRow
 from aurra.store.pool import Transaction
 from aurra.types.memories import (
     Audit,
@@ -75,9 +77,7 @@ async def get(ctx: Context, request: MemoryGet) -> MemoryFound:
     Shown flat is the piece at `as_of`; else the latest that began before; else the first to come; else the last
     version.
     """
-    async with ctx.database.read(ctx.company_id) as tx:
-        moment = await resolve(tx, ctx.service.clock(), request.as_of, request.transaction_as_of)
-        identity = await _visible(ctx, tx, request.memory_id, moment)
+    async with _looking_at(ctx, request) as (tx, moment, identity):
         versions = await memories.versions_of(tx, moment.number, identity.id)
         believed = [version for version in versions if version.tx_to is None]
         chosen = choose_version(versions, moment)
@@ -102,9 +102,7 @@ async def get(ctx: Context, request: MemoryGet) -> MemoryFound:
 )
 async def timeline(ctx: Context, request: MemoryGet) -> Timeline:
     """The whole chain, oldest first, whichever of its memories is asked."""
-    async with ctx.database.read(ctx.company_id) as tx:
-        moment = await resolve(tx, ctx.service.clock(), request.as_of, request.transaction_as_of)
-        identity = await _visible(ctx, tx, request.memory_id, moment)
+    async with _looking_at(ctx, request) as (tx, moment, identity):
         rows = await memories.pieces(tx, moment.number, await chain_of(tx, identity, moment))
     return Timeline(
         memory_id=str(identity.id),
@@ -126,9 +124,7 @@ async def timeline(ctx: Context, request: MemoryGet) -> Timeline:
 )
 async def get_audit(ctx: Context, request: MemoryGet) -> Audit:
     """Where a memory comes from, how it was made, and all that happened to it."""
-    async with ctx.database.read(ctx.company_id) as tx:
-        moment = await resolve(tx, ctx.service.clock(), request.as_of, request.transaction_as_of)
-        identity = await _visible(ctx, tx, request.memory_id, moment)
+    async with _looking_at(ctx, request) as (tx, moment, identity):
         chosen = choose_version(await memories.versions_of(tx, moment.number, identity.id), moment)
         row = (await memories.pieces(tx, moment.number, [chosen.version]))[0]
         events = await memories.events_of(tx, identity.id)
@@ -181,12 +177,15 @@ async def chain_of(tx: Transaction, identity: Identity, moment: Moment) -> list[
     return [version for _, version, _ in sorted(held)]
 
 
-async def _visible(ctx: Context, tx: Transaction, memory_id: str, moment: Moment) -> Identity:
-    """The memory, if it was there at the moment's transaction and this key sees it; else the one 404."""
-    identity = await checks.get_identity(ctx, tx, checks.parse_id(memory_id))
-    if identity.created_tx > moment.number:
-        raise checks.missing()
-    return identity
+@contextlib.asynccontextmanager
+async def _looking_at(ctx: Context, request: MemoryGet) -> AsyncGenerator[tuple[Transaction, Moment, Identity]]:
+    """A snapshot, the moment asked for, and the memory, if it was there then and this key sees it; else the one 404."""
+    async with ctx.database.read(ctx.company_id) as tx:
+        moment = await resolve(tx, ctx.service.clock(), request.as_of, request.transaction_as_of)
+        identity = await checks.get_identity(ctx, tx, checks.parse_id(request.memory_id))
+        if identity.created_tx > moment.number:
+            raise checks.missing()
+        yield tx, moment, identity
 
 
 def _fitting(listed: list[Listed]) -> int:
@@ -234,8 +233,3 @@ _PAST = {
     "restore": "restored",
     "erase": "erased",
 }
-
-
-def row_of(rows: list[PieceRow], memory_id: UUID) -> PieceRow | None:
-    """The row of a memory, if it is among them."""
-    return next((row for row in rows if row.memory_id == memory_id), None)

@@ -16,7 +16,7 @@ from aurra.store import search as search_store
 from aurra.store.memories import PieceRow
 from aurra.store.pool import Transaction
 from aurra.store.search import Scope
-from aurra.types.questions import Found, Question, Search
+from aurra.types.questions import Found, Looking, Search
 
 MOST_QUERY_CHARACTERS = 10_000
 
@@ -68,7 +68,7 @@ async def embedded(ctx: Context, text: str) -> NDArray[np.float32] | None:
 
 
 async def find(
-    ctx: Context, tx: Transaction, text: str, vector: NDArray[np.float32] | None, request: Search | Question
+    ctx: Context, tx: Transaction, text: str, vector: NDArray[np.float32] | None, request: Looking
 ) -> Result:
     """The best memories at the moment that the request names; must be the first thing its transaction does."""
     limit = checks.clamp(request.limit, 10)

@@ -19,10 +19,9 @@ from aurra.types.common import (
 from aurra.types.memories import Memory, ScoredMemory, SourceCitation, Temporal
 
 
-class Search(Request, kw_only=True):
-    """Find memories; no model is called."""
+class Looking(Request, kw_only=True):
+    """Where to look, and at which moment."""
 
-    query: Annotated[str, Meta(description="What to look for, in plain words.")]
     limit: Limit | None = 10
     tenant_id: TenantId | None = None
     sources: Annotated[list[str] | None, Meta(description="Only these sources.")] = None
@@ -31,6 +30,12 @@ class Search(Request, kw_only=True):
     session_id: Annotated[str | None, Meta(description="Only this conversation.")] = None
     as_of: Annotated[GivenInstant | None, Meta(description="What was true then.")] = None
     transaction_as_of: TransactionAsOf | None = None
+
+
+class Search(Looking, kw_only=True):
+    """Find memories; no model is called."""
+
+    query: Annotated[str, Meta(description="What to look for, in plain words.")]
     explain: Annotated[bool, Meta(description="Return each signal's share.")] = False
 
 
@@ -44,22 +49,12 @@ class Found(Answer, kw_only=True):
     as_of: Instant | None
 
 
-class Question(Request, kw_only=True):
+class Question(Looking, kw_only=True):
     """Ask; the answer says only what memories say, and cites them."""
 
     question: Annotated[str, Meta(description="In plain words.")]
-    limit: Limit | None = 10
-    tenant_id: TenantId | None = None
-    sources: Annotated[list[str] | None, Meta(description="Only these sources.")] = None
-    topics: Annotated[list[str] | None, Meta(description="Only these topics.")] = None
-    subject: Annotated[str | None, Meta(description="Only this subject.")] = None
-    session_id: Annotated[str | None, Meta(description="Only this conversation.")] = None
-    as_of: Annotated[GivenInstant | None, Meta(description="What was true then.")] = None
-    transaction_as_of: TransactionAsOf | None = None
     include_proof_tree: Annotated[bool, Meta(description="Return the proof tree.")] = False
-    strict: Annotated[bool, Meta(description="Drop sentences that are not supported, instead of flagging them.")] = (
-        False
-    )
+    strict: Annotated[bool, Meta(description="Drop sentences without support, instead of flagging them.")] = False
     llm: Annotated[LlmChoice | None, Meta(description="A model of the caller's own, for this request.")] = None
 
 

@@ -46,7 +46,6 @@ class Memories(Resource):
         return self._call(
             _operations.MEMORIES_SEARCH,
             {
-                "query": query,
                 "limit": limit,
                 "tenant_id": tenant_id,
                 "sources": sources,
@@ -55,6 +54,7 @@ class Memories(Resource):
                 "session_id": session_id,
                 "as_of": as_of,
                 "transaction_as_of": transaction_as_of,
+                "query": query,
                 "explain": explain,
             },
         )
@@ -243,13 +243,12 @@ class Memories(Resource):
             as_of: What was true then.
             transaction_as_of: What was believed then: a transaction's number, or an instant.
             include_proof_tree: Return the proof tree.
-            strict: Drop sentences that are not supported, instead of flagging them.
+            strict: Drop sentences without support, instead of flagging them.
             llm: A model of the caller's own, for this request.
         """
         return self._call(
             _operations.MEMORIES_QUERY,
             {
-                "question": question,
                 "limit": limit,
                 "tenant_id": tenant_id,
                 "sources": sources,
@@ -258,6 +257,7 @@ class Memories(Resource):
                 "session_id": session_id,
                 "as_of": as_of,
                 "transaction_as_of": transaction_as_of,
+                "question": question,
                 "include_proof_tree": include_proof_tree,
                 "strict": strict,
                 "llm": llm,
