@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from aurra import texts
 from aurra.drafts import Turn
 
 PROMPT_VERSION = "extract-1"
@@ -100,8 +101,6 @@ _ABBREVIATED = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(r"\w[\w'’-]*")
-LONGEST_NAME = 700
-"""Bytes of a subject or an attribute; longer ones name nothing."""
 _LONGEST_TOPIC = 100
 _SILENT_ROLES = frozenset({"system", "tool", "developer", "function"})
 _FEWEST_WORDS = 4
@@ -185,7 +184,7 @@ def check(turns: Sequence[Turn], proposed: Sequence[Proposed]) -> list[Fact]:
         if span is None:
             continue
         named = (fact.subject or "").strip(), (fact.attribute or "").strip()
-        has_slot = all(named) and all(len(name.encode()) <= LONGEST_NAME for name in named)
+        has_slot = all(named) and all(len(name.encode()) <= texts.LONGEST_NAME for name in named)
         facts.append(
             Fact(
                 text=fact.fact.strip(),

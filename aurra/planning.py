@@ -20,6 +20,9 @@ from aurra.errors import BadRequest
 from aurra.ids import Ids
 from aurra.timeline import Interval, Piece
 
+ToldKey = tuple[str, str, str]
+"""(tenant, session, the caller's own id of the turn)."""
+
 
 class Slot(msgspec.Struct, frozen=True):
     id: UUID
@@ -46,8 +49,8 @@ class Believed(msgspec.Struct, kw_only=True):
     tenants: dict[UUID, str] = {}
     """Tenant of each memory that has a piece in `lanes`."""
     twins: dict[int, list[TwinPiece]] = {}
-    told: dict[tuple[str, str | None, str], UUID] = {}
-    """Memory of each (tenant, session, message id) that is stored already."""
+    told: dict[ToldKey, UUID] = {}
+    """Memory of each turn that is stored already."""
 
     def copy(self) -> "Believed":
         """The same, to plan on without changing this one."""
@@ -167,10 +170,8 @@ class Planner:
     ) -> UUID | None:
         """The memory that already says this over the whole interval, if any."""
         if draft.is_verbatim_turn:
-            turn = self._turn(draft)
-            if turn is None or turn.message_id is None or draft.session_id is None:
-                return None
-            return self._believed.told.get((draft.tenant_id, draft.session_id, turn.message_id))
+            key = _told_key(draft.tenant_id, self._turn(draft))
+            return self._believed.told.get(key) if key else None
         if slot is None and draft.slot_name is not None:
             return None  # the first of its slot
         same = texts.comparable(draft.text)
@@ -205,9 +206,9 @@ class Planner:
             )
             for interval in asserted
         )
-        turn = self._turn(draft)
-        if draft.is_verbatim_turn and turn and turn.message_id:
-            self._believed.told[draft.tenant_id, draft.session_id, turn.message_id] = memory
+        key = _told_key(draft.tenant_id, self._turn(draft))
+        if draft.is_verbatim_turn and key:
+            self._believed.told[key] = memory
 
     def _place(self, lane: UUID, before: list[Piece], after: list[Piece], memory: UUID) -> UUID | None:
         """Keeps the lane as it is now; returns the memory that was displaced (the one that held the start first)."""
@@ -250,5 +251,11 @@ class Planner:
         return self._sources[draft.dialog][draft.turn]
 
     def _is_new(self, draft: Draft, turn: Turn) -> bool:
-        known = turn.message_id and (draft.tenant_id, turn.session_id, turn.message_id) in self._believed.told
-        return not (draft.is_verbatim_turn and known)
+        return not (draft.is_verbatim_turn and _told_key(draft.tenant_id, turn) in self._believed.told)
+
+
+def _told_key(tenant_id: str, turn: Turn | None) -> ToldKey | None:
+    """How a turn is known again; one without an id of the caller's, or without a session, never is."""
+    if turn is None or turn.message_id is None or turn.session_id is None:
+        return None
+    return tenant_id, turn.session_id, turn.message_id

@@ -8,6 +8,9 @@ from aurra.errors import BadRequest
 
 _LONGEST_WORD = 64
 
+LONGEST_NAME = 700
+"""Bytes of a name that is part of an index entry; PostgreSQL's entries end at 2,704 bytes."""
+
 
 def comparable(text: str) -> str:
     """NFC, case-folded, trimmed, runs of white space as one space: subjects, attributes and duplicates compare so."""

@@ -2,13 +2,12 @@
 
 from uuid import UUID
 
+from aurra import texts
 from aurra.context import Context
 from aurra.errors import BadRequest, NotFound, Unprocessable
 from aurra.store import memories
 from aurra.store.pool import Transaction
 
-MOST_BYTES = 700
-"""Names that are part of an index entry; PostgreSQL's entries end at 2,704 bytes."""
 MOST_RESULTS = 1000
 IMPORTANCE = {"low": 2, "medium": 5, "high": 8}
 
@@ -26,8 +25,10 @@ def choice(value: str | None, allowed: tuple[str, ...], param: str) -> None:
 
 def short(value: str | None, param: str) -> None:
     """Returns when a name fits an index entry."""
-    if value is not None and len(value.encode()) > MOST_BYTES:
-        raise BadRequest(f"`{param}` must be at most {MOST_BYTES} bytes long.", code="out_of_range", param=param)
+    if value is not None and len(value.encode()) > texts.LONGEST_NAME:
+        raise BadRequest(
+            f"`{param}` must be at most {texts.LONGEST_NAME} bytes long.", code="out_of_range", param=param
+        )
 
 
 def name(value: str | None, param: str) -> str | None:

@@ -60,7 +60,7 @@ class Twin(msgspec.Struct, frozen=True):
 
 class Told(msgspec.Struct, frozen=True):
     tenant_id: str
-    session_id: str | None
+    session_id: str
     message_id: str
     memory_id: UUID
 

@@ -208,3 +208,15 @@ def test_a_default_model_that_cannot_be_is_the_operators_error(tmp_path: Path, d
     settings = {"database_url": dsn, "aurra_embedder": "none", "aurra_llm_provider": "foo"}
     with pytest.raises(RuntimeError, match="AURRA_LLM_PROVIDER"), running(tmp_path / "log", **settings):
         pass
+
+
+async def test_equal_turn_ids_without_a_session_in_one_bulk_are_all_stored(account: Account) -> None:
+    """Two conversations of one request whose turns have the same id, and no session: each keeps its own source."""
+    turn = {"role": "user", "content": "I like tea", "id": "1"}
+    items = [{"messages": [turn], "extraction": "verbatim"} for _ in range(2)]
+    written = await account.client.post("/agent/memories/bulk", json={"memories": items})
+    assert written.status_code == 200, written.text
+    assert written.json()["saved_count"] == 2
+    for item in written.json()["items"]:
+        memory = (await account.get(f"/memories/{item['memory_ids'][0]}"))["memory"]
+        assert memory["source_citation"]["message_id"] == "1"
