@@ -2,6 +2,63 @@
 
 CREATE EXTENSION IF NOT EXISTS btree_gist WITH SCHEMA public;
 CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public;
+CREATE FUNCTION public.erase(entry json, memories uuid[], contents uuid[], sources uuid[], slots uuid[], tombstones json) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public'
+    AS $$
+DECLARE
+  account uuid := nullif(current_setting('aurra.company_id', true), '')::uuid;
+  number bigint := (entry ->> 'id')::bigint;
+  gone bigint := 0;
+  counted bigint;
+BEGIN
+  UPDATE ledger SET last_tx = number, last_at = (entry ->> 'at')::timestamptz, last_hash = decode(entry ->> 'hash', 'base64')
+  WHERE company_id = account AND last_tx = number - 1;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'transaction % does not follow the head of account %', number, account;
+  END IF;
+  INSERT INTO transaction (company_id, id, at, verb, actor, reason, reason_salt, reason_hash, request_id, model, writes, hash)
+  VALUES (account, number, (entry ->> 'at')::timestamptz, 'erase', entry ->> 'actor', entry ->> 'reason',
+          decode(entry ->> 'reason_salt', 'base64'), decode(entry ->> 'reason_hash', 'base64'), entry ->> 'request_id', NULL, 0,
+          decode(entry ->> 'hash', 'base64'));
+  INSERT INTO tombstone (company_id, erased_by, kind, tx, row_id, hash, tenant)
+  SELECT account, number, r.kind, r.tx, r.row_id, decode(r.hash, 'base64'), decode(r.tenant, 'base64')
+  FROM json_to_recordset(tombstones) AS r(kind text, tx bigint, row_id uuid, hash text, tenant text);
+  UPDATE transaction t SET reason = NULL, reason_salt = NULL
+  FROM tombstone k
+  WHERE k.company_id = account AND k.erased_by = number AND k.kind = 'reason' AND t.company_id = account AND t.id = k.tx;
+  UPDATE idempotency SET fingerprint = '', answer = ''
+  WHERE company_id = account AND (quotes IS NULL OR quotes && memories);
+  DELETE FROM embedding WHERE company_id = account AND content_id = ANY(contents) AND tx IS NULL;
+  DELETE FROM embedding WHERE company_id = account AND content_id = ANY(contents);
+  GET DIAGNOSTICS counted = ROW_COUNT;
+  gone := gone + counted;
+  -- A version that was opened and closed leaves two tombstones.
+  SELECT count(*) INTO counted FROM version WHERE company_id = account AND memory_id = ANY(memories) AND tx_to IS NOT NULL;
+  gone := gone + counted;
+  DELETE FROM version WHERE company_id = account AND memory_id = ANY(memories);
+  GET DIAGNOSTICS counted = ROW_COUNT;
+  gone := gone + counted;
+  DELETE FROM content WHERE company_id = account AND memory_id = ANY(memories);
+  GET DIAGNOSTICS counted = ROW_COUNT;
+  gone := gone + counted;
+  DELETE FROM memory WHERE company_id = account AND id = ANY(memories);
+  GET DIAGNOSTICS counted = ROW_COUNT;
+  gone := gone + counted;
+  DELETE FROM source WHERE company_id = account AND id = ANY(sources);
+  GET DIAGNOSTICS counted = ROW_COUNT;
+  gone := gone + counted;
+  DELETE FROM slot WHERE company_id = account AND id = ANY(slots);
+  GET DIAGNOSTICS counted = ROW_COUNT;
+  gone := gone + counted;
+  SELECT count(*) INTO counted FROM tombstone WHERE company_id = account AND erased_by = number AND kind <> 'reason';
+  IF counted <> gone THEN
+    RAISE EXCEPTION 'transaction % erases % rows and leaves % tombstones', number, gone, counted;
+  END IF;
+  RETURN gone;
+END
+$$;
+ALTER FUNCTION public.erase(entry json, memories uuid[], contents uuid[], sources uuid[], slots uuid[], tombstones json) OWNER TO aurra_eraser;
 CREATE TABLE public.account (
     company_id uuid NOT NULL,
     name text NOT NULL,
@@ -48,7 +105,8 @@ CREATE TABLE public.embedding (
     company_id uuid NOT NULL,
     content_id uuid NOT NULL,
     model text NOT NULL,
-    vector public.halfvec NOT NULL
+    vector public.halfvec NOT NULL,
+    tx bigint
 );
 ALTER TABLE ONLY public.embedding FORCE ROW LEVEL SECURITY;
 ALTER TABLE public.embedding OWNER TO aurra_owner;
@@ -57,7 +115,8 @@ CREATE TABLE public.idempotency (
     key text NOT NULL,
     fingerprint bytea NOT NULL,
     answer bytea NOT NULL,
-    expires_at timestamp with time zone NOT NULL
+    expires_at timestamp with time zone NOT NULL,
+    quotes uuid[]
 );
 ALTER TABLE ONLY public.idempotency FORCE ROW LEVEL SECURITY;
 ALTER TABLE public.idempotency OWNER TO aurra_owner;
@@ -69,6 +128,7 @@ CREATE TABLE public.ledger (
     period_start timestamp with time zone NOT NULL,
     writes_used bigint NOT NULL,
     grace_from timestamp with time zone,
+    chain_start bigint DEFAULT 0 NOT NULL,
     CONSTRAINT ledger_last_tx_check CHECK ((last_tx >= 0)),
     CONSTRAINT ledger_writes_used_check CHECK ((writes_used >= 0))
 );
@@ -143,6 +203,19 @@ CREATE TABLE public.source (
 );
 ALTER TABLE ONLY public.source FORCE ROW LEVEL SECURITY;
 ALTER TABLE public.source OWNER TO aurra_owner;
+CREATE TABLE public.tombstone (
+    company_id uuid NOT NULL,
+    erased_by bigint NOT NULL,
+    kind text NOT NULL,
+    tx bigint NOT NULL,
+    row_id uuid NOT NULL,
+    hash bytea NOT NULL,
+    tenant bytea,
+    CONSTRAINT tombstone_kind_check CHECK ((kind = ANY (ARRAY['slot'::text, 'source'::text, 'memory'::text, 'content'::text, 'embedding'::text, 'opened'::text, 'closed'::text, 'reason'::text]))),
+    CONSTRAINT tombstone_of_a_memory_knows_its_tenant CHECK (((kind = 'memory'::text) = (tenant IS NOT NULL)))
+);
+ALTER TABLE ONLY public.tombstone FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.tombstone OWNER TO aurra_owner;
 CREATE TABLE public.transaction (
     company_id uuid NOT NULL,
     id bigint NOT NULL,
@@ -155,6 +228,7 @@ CREATE TABLE public.transaction (
     model text,
     writes integer NOT NULL,
     hash bytea NOT NULL,
+    reason_hash bytea,
     CONSTRAINT transaction_id_check CHECK ((id > 0)),
     CONSTRAINT transaction_verb_check CHECK ((verb = ANY (ARRAY['assert'::text, 'supersede'::text, 'end'::text, 'correct'::text, 'retract'::text, 'restore'::text, 'erase'::text]))),
     CONSTRAINT transaction_writes_check CHECK ((writes >= 0))
@@ -206,6 +280,8 @@ ALTER TABLE ONLY public.slot
     ADD CONSTRAINT slot_pkey PRIMARY KEY (company_id, id);
 ALTER TABLE ONLY public.source
     ADD CONSTRAINT source_pkey PRIMARY KEY (company_id, id);
+ALTER TABLE ONLY public.tombstone
+    ADD CONSTRAINT tombstone_pkey PRIMARY KEY (company_id, kind, row_id, tx);
 ALTER TABLE ONLY public.transaction
     ADD CONSTRAINT transaction_pkey PRIMARY KEY (company_id, id);
 ALTER TABLE ONLY public.version
@@ -214,15 +290,23 @@ ALTER TABLE ONLY public.version
     ADD CONSTRAINT version_pkey PRIMARY KEY (company_id, id);
 CREATE INDEX api_key_by_id ON public.api_key USING btree (key_id);
 CREATE INDEX content_by_fingerprint ON public.content USING btree (company_id, fingerprint);
+CREATE INDEX content_of_memory ON public.content USING btree (company_id, memory_id);
 CREATE INDEX idempotency_expiry ON public.idempotency USING btree (company_id, expires_at);
+CREATE INDEX memory_by_session ON public.memory USING btree (company_id, tenant_id, session_id) WHERE (session_id IS NOT NULL);
+CREATE INDEX memory_by_subject ON public.memory USING btree (company_id, tenant_id, subject_key) WHERE (subject_key IS NOT NULL);
 CREATE INDEX memory_newest ON public.memory USING btree (company_id, tenant_id, created_at, id);
+CREATE INDEX memory_of_slot ON public.memory USING btree (company_id, slot_id) WHERE (slot_id IS NOT NULL);
 CREATE INDEX memory_of_source ON public.memory USING btree (company_id, source_id) WHERE (source_id IS NOT NULL);
 CREATE INDEX source_by_message ON public.source USING btree (company_id, tenant_id, session_id, message_id) WHERE (message_id IS NOT NULL);
 CREATE INDEX source_of_dialog ON public.source USING btree (company_id, dialog_id, "position");
+CREATE INDEX tombstone_by_eraser ON public.tombstone USING btree (company_id, erased_by);
+CREATE INDEX tombstone_of_transaction ON public.tombstone USING btree (company_id, tx);
 CREATE INDEX transaction_by_instant ON public.transaction USING btree (company_id, at);
+CREATE INDEX version_closed ON public.version USING btree (company_id, tx_to) WHERE (tx_to IS NOT NULL);
 CREATE INDEX version_of_memory ON public.version USING btree (company_id, memory_id, tx_from) INCLUDE (tx_to);
 CREATE INDEX version_open ON public.version USING btree (company_id, tenant_id, memory_id) WHERE (tx_to IS NULL);
 CREATE INDEX version_open_lane ON public.version USING btree (company_id, lane) WHERE (tx_to IS NULL);
+CREATE INDEX version_opened ON public.version USING btree (company_id, tx_from);
 CREATE INDEX version_plane ON public.version USING gist (company_id, tenant_id, int8range(tx_from, tx_to), valid);
 CREATE INDEX version_replacement ON public.version USING btree (company_id, replaced_by) WHERE (replaced_by IS NOT NULL);
 CREATE INDEX version_successor ON public.version USING btree (company_id, superseded_by) WHERE (superseded_by IS NOT NULL);
@@ -242,16 +326,16 @@ ALTER TABLE ONLY public.memory
     ADD CONSTRAINT memory_company_id_created_tx_fkey FOREIGN KEY (company_id, created_tx) REFERENCES public.transaction(company_id, id);
 ALTER TABLE ONLY public.memory
     ADD CONSTRAINT memory_company_id_slot_id_fkey FOREIGN KEY (company_id, slot_id) REFERENCES public.slot(company_id, id);
-ALTER TABLE ONLY public.memory
-    ADD CONSTRAINT memory_company_id_source_id_fkey FOREIGN KEY (company_id, source_id) REFERENCES public.source(company_id, id);
 ALTER TABLE ONLY public.slot
     ADD CONSTRAINT slot_company_id_tx_fkey FOREIGN KEY (company_id, tx) REFERENCES public.transaction(company_id, id);
 ALTER TABLE ONLY public.source
     ADD CONSTRAINT source_company_id_tx_fkey FOREIGN KEY (company_id, tx) REFERENCES public.transaction(company_id, id);
+ALTER TABLE ONLY public.tombstone
+    ADD CONSTRAINT tombstone_company_id_erased_by_fkey FOREIGN KEY (company_id, erased_by) REFERENCES public.transaction(company_id, id);
+ALTER TABLE ONLY public.tombstone
+    ADD CONSTRAINT tombstone_company_id_tx_fkey FOREIGN KEY (company_id, tx) REFERENCES public.transaction(company_id, id);
 ALTER TABLE ONLY public.transaction
     ADD CONSTRAINT transaction_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.account(company_id);
-ALTER TABLE ONLY public.version
-    ADD CONSTRAINT version_company_id_content_id_fkey FOREIGN KEY (company_id, content_id) REFERENCES public.content(company_id, id);
 ALTER TABLE ONLY public.version
     ADD CONSTRAINT version_company_id_memory_id_fkey FOREIGN KEY (company_id, memory_id) REFERENCES public.memory(company_id, id);
 ALTER TABLE ONLY public.version
@@ -276,37 +360,61 @@ CREATE POLICY own_account ON public.ledger USING ((company_id = (NULLIF(current_
 CREATE POLICY own_account ON public.memory USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.slot USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.source USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY own_account ON public.tombstone USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.transaction USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account_add ON public.version FOR INSERT WITH CHECK ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account_close ON public.version FOR UPDATE USING (((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid) AND (tx_to IS NULL))) WITH CHECK (((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid) AND (tx_to IS NOT NULL)));
+CREATE POLICY own_account_erase ON public.version FOR DELETE TO aurra_eraser USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account_read ON public.version FOR SELECT USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY presented_key ON public.api_key FOR SELECT TO aurra_app USING ((key_id = NULLIF(current_setting('aurra.key_id'::text, true), ''::text)));
 ALTER TABLE public.slot ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.source ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.tombstone ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.transaction ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.version ENABLE ROW LEVEL SECURITY;
 GRANT ALL ON SCHEMA public TO aurra_owner;
+GRANT ALL ON SCHEMA public TO aurra_eraser;
 GRANT USAGE ON SCHEMA public TO aurra_app;
+REVOKE ALL ON FUNCTION public.erase(entry json, memories uuid[], contents uuid[], sources uuid[], slots uuid[], tombstones json) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.erase(entry json, memories uuid[], contents uuid[], sources uuid[], slots uuid[], tombstones json) TO aurra_app;
 GRANT SELECT ON TABLE public.account TO aurra_app;
 GRANT SELECT ON TABLE public.api_key TO aurra_app;
 GRANT UPDATE(settings) ON TABLE public.api_key TO aurra_app;
 GRANT SELECT,INSERT ON TABLE public.content TO aurra_app;
+GRANT SELECT,DELETE ON TABLE public.content TO aurra_eraser;
 GRANT SELECT,INSERT ON TABLE public.embedding TO aurra_app;
+GRANT SELECT,DELETE ON TABLE public.embedding TO aurra_eraser;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency TO aurra_app;
+GRANT SELECT ON TABLE public.idempotency TO aurra_eraser;
+GRANT UPDATE(fingerprint) ON TABLE public.idempotency TO aurra_eraser;
+GRANT UPDATE(answer) ON TABLE public.idempotency TO aurra_eraser;
 GRANT SELECT ON TABLE public.ledger TO aurra_app;
+GRANT SELECT ON TABLE public.ledger TO aurra_eraser;
 GRANT UPDATE(last_tx) ON TABLE public.ledger TO aurra_app;
+GRANT UPDATE(last_tx) ON TABLE public.ledger TO aurra_eraser;
 GRANT UPDATE(last_at) ON TABLE public.ledger TO aurra_app;
+GRANT UPDATE(last_at) ON TABLE public.ledger TO aurra_eraser;
 GRANT UPDATE(last_hash) ON TABLE public.ledger TO aurra_app;
+GRANT UPDATE(last_hash) ON TABLE public.ledger TO aurra_eraser;
 GRANT UPDATE(period_start) ON TABLE public.ledger TO aurra_app;
 GRANT UPDATE(writes_used) ON TABLE public.ledger TO aurra_app;
 GRANT UPDATE(grace_from) ON TABLE public.ledger TO aurra_app;
 GRANT SELECT,INSERT ON TABLE public.memory TO aurra_app;
+GRANT SELECT,DELETE ON TABLE public.memory TO aurra_eraser;
 GRANT SELECT ON TABLE public.plan TO aurra_app;
 GRANT SELECT ON TABLE public.service_secret TO aurra_app;
 GRANT SELECT,INSERT ON TABLE public.slot TO aurra_app;
+GRANT SELECT,DELETE ON TABLE public.slot TO aurra_eraser;
 GRANT SELECT,INSERT ON TABLE public.source TO aurra_app;
+GRANT SELECT,DELETE ON TABLE public.source TO aurra_eraser;
+GRANT SELECT ON TABLE public.tombstone TO aurra_app;
+GRANT SELECT,INSERT ON TABLE public.tombstone TO aurra_eraser;
 GRANT SELECT,INSERT ON TABLE public.transaction TO aurra_app;
+GRANT SELECT,INSERT ON TABLE public.transaction TO aurra_eraser;
+GRANT UPDATE(reason) ON TABLE public.transaction TO aurra_eraser;
+GRANT UPDATE(reason_salt) ON TABLE public.transaction TO aurra_eraser;
 GRANT SELECT,INSERT ON TABLE public.version TO aurra_app;
+GRANT SELECT,DELETE ON TABLE public.version TO aurra_eraser;
 GRANT UPDATE(tx_to) ON TABLE public.version TO aurra_app;
 GRANT UPDATE(tx_to_at) ON TABLE public.version TO aurra_app;
 GRANT UPDATE(replaced_by) ON TABLE public.version TO aurra_app;

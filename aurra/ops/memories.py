@@ -26,9 +26,9 @@ from aurra.types.memories import (
     BulkWritten,
     MemoryWrite,
     MemoryWritten,
-    Receipt,
     Supersession,
 )
+from aurra.types.receipts import Receipt
 
 MOST_ITEMS = 500
 Vectors = Sequence[NDArray[np.float32] | None]

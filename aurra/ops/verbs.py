@@ -16,7 +16,7 @@ from aurra.store import memories
 from aurra.store.memories import Identity
 from aurra.store.pool import Transaction
 from aurra.timeline import Piece
-from aurra.types.memories import Retract, Retracted, Supersede, Superseded
+from aurra.types.verbs import Retract, Retracted, Supersede, Superseded
 
 _LONGEST_CHAIN = 10_000
 

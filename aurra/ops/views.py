@@ -13,7 +13,8 @@ from aurra.freshness import Standing, standing
 from aurra.ops.moments import Moment
 from aurra.store.memories import PieceRow
 from aurra.timeline import Piece
-from aurra.types.memories import Memory, PieceRef, Receipt, ScoredMemory, SourceCitation, Temporal, VersionRef
+from aurra.types.memories import Memory, PieceRef, ScoredMemory, SourceCitation, Temporal
+from aurra.types.receipts import Receipt, VersionRef
 
 _SHOWN_CHARACTERS = 500
 _object = msgspec.json.Decoder(dict[str, Any])
@@ -78,6 +79,7 @@ def source_citation(row: PieceRow) -> SourceCitation:
         speaker=row.speaker,
         said_at=instants.show_optional(row.said_at),
         span=[] if row.span_from is None or row.span_to is None else [row.span_from, row.span_to],
+        erased=row.source_erased,
     )
 
 

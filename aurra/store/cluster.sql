@@ -11,7 +11,7 @@ SELECT current_setting('server_version_num')::integer AS version,
 
 -- name: existing_roles -> RoleName
 -- Which of our roles the cluster has.
-SELECT rolname::text AS name FROM pg_roles WHERE rolname IN ('aurra_owner', 'aurra_app')
+SELECT rolname::text AS name FROM pg_roles WHERE rolname IN ('aurra_owner', 'aurra_app', 'aurra_eraser')
 
 -- name: create_owner
 -- Owns tables and changes them; nobody logs in as it.
@@ -20,6 +20,18 @@ CREATE ROLE aurra_owner NOLOGIN NOSUPERUSER NOBYPASSRLS
 -- name: create_app
 -- What the service acts as: bound by row-level security, owner of nothing.
 CREATE ROLE aurra_app NOLOGIN NOSUPERUSER NOBYPASSRLS
+
+-- name: create_eraser
+-- Owns the one function that deletes; nobody logs in as it or becomes it.
+CREATE ROLE aurra_eraser NOLOGIN NOSUPERUSER NOBYPASSRLS
+
+-- name: eraser_is_lent -> Permission
+-- Whether the owner may hand its function to the eraser already.
+SELECT pg_has_role('aurra_owner', 'aurra_eraser', 'SET') AS granted
+
+-- name: lend_eraser
+-- Lets the owner hand its function to the eraser.
+GRANT aurra_eraser TO aurra_owner
 
 -- name: may_act_as -> Permission
 -- Whether the login may SET ROLE to both.
@@ -44,6 +56,10 @@ CREATE EXTENSION IF NOT EXISTS btree_gist
 -- name: open_schema_to_owner
 -- The owner makes tables in public.
 GRANT USAGE, CREATE ON SCHEMA public TO aurra_owner
+
+-- name: open_schema_to_eraser
+-- The eraser holds its function in public.
+GRANT USAGE, CREATE ON SCHEMA public TO aurra_eraser
 
 -- name: open_schema_to_app
 -- The service sees public and makes nothing there.
@@ -108,7 +124,7 @@ ORDER BY 1
 -- name: forbidden_privileges -> TableName
 -- Privileges of the service that would let it rewrite the past.
 SELECT format('%s on %s', privilege, t.name) AS name
-FROM unnest(ARRAY['version', 'transaction', 'memory', 'content', 'source', 'slot', 'embedding']) AS t(name),
+FROM unnest(ARRAY['version', 'transaction', 'memory', 'content', 'source', 'slot', 'embedding', 'tombstone']) AS t(name),
      unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) AS privilege
 WHERE has_table_privilege('aurra_app', t.name, privilege)
 UNION ALL

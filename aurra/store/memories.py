@@ -124,6 +124,8 @@ class PieceRow(msgspec.Struct, frozen=True):
     turn: str | None
     message_id: str | None
     said_at: dt.datetime | None
+    source_erased: bool
+    """Whether the turn it came from was erased."""
     dialog_id: UUID | None
     """Of an extracted fact, the conversation it came from."""
     dialog: str | None = None

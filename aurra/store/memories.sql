@@ -86,6 +86,7 @@ SELECT asked.id AS version, v.memory_id, m.tenant_id, lower(v.valid) AS valid_fr
        m.created_at, m.span_from, m.span_to,
        coalesce(s.subject, m.subject) AS subject, s.attribute, s.cardinality,
        o.role, o.name AS speaker, o.text AS turn, o.message_id, o.said_at,
+       m.source_id IS NOT NULL AND o.id IS NULL AS source_erased,
        CASE WHEN m.extraction ->> 'mode' <> 'verbatim' THEN o.dialog_id END AS dialog_id
 FROM unnest(:versions::uuid[]) WITH ORDINALITY AS asked(id, place)
 CROSS JOIN LATERAL (
@@ -104,7 +105,7 @@ LEFT JOIN LATERAL (
   SELECT s.subject, s.attribute, s.cardinality FROM slot s
   WHERE s.company_id = :company_id AND s.id BETWEEN m.slot_id AND m.slot_id ORDER BY s.id LIMIT 1) AS s ON true
 LEFT JOIN LATERAL (
-  SELECT o.role, o.name, o.text, o.message_id, o.said_at, o.dialog_id FROM source o
+  SELECT o.id, o.role, o.name, o.text, o.message_id, o.said_at, o.dialog_id FROM source o
   WHERE o.company_id = :company_id AND o.id BETWEEN m.source_id AND m.source_id ORDER BY o.id LIMIT 1) AS o ON true
 ORDER BY asked.place
 

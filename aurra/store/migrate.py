@@ -21,6 +21,7 @@ _NAME = re.compile(r"\d{4}_(pre|post)_\w+\.sql")
 _OLDEST_POSTGRES = 160000
 _OLDEST_VECTOR = (0, 8)
 _LOCK_TRIES = 15
+_ROLES = {pool.OWNER_ROLE: "create_owner", pool.APP_ROLE: "create_app", pool.ERASER_ROLE: "create_eraser"}
 
 
 class ServerFacts(msgspec.Struct):
@@ -175,14 +176,20 @@ async def _ensure_roles(connection: Any) -> None:
     """Makes the roles where the cluster lacks them (they are shared by its databases), and the extensions."""
     existing = {record["name"] for record in await connection.fetch(_Q["existing_roles"].sql)}
     try:
-        for role, create in ((pool.OWNER_ROLE, "create_owner"), (pool.APP_ROLE, "create_app")):
+        for role, create in _ROLES.items():
             if role not in existing:
                 with contextlib.suppress(*pool.AlreadyThere):
                     await connection.execute(_Q[create].sql)
         if not await connection.fetchval(_Q["may_act_as"].sql):
             await connection.execute(_Q["join_owner"].sql)
             await connection.execute(_Q["join_app"].sql)
-        for name in ("create_vector", "create_btree_gist", "open_schema_to_owner", "open_schema_to_app"):
+        if not await connection.fetchval(_Q["eraser_is_lent"].sql):
+            await connection.execute(_Q["lend_eraser"].sql)
+        for name in (
+            "create_vector",
+            "create_btree_gist",
+            *(name for name in _Q if name.startswith("open_schema_to_")),
+        ):
             await connection.execute(_Q[name].sql)
     except pool.InsufficientPrivilege as error:
         raise CannotStart(

@@ -30,6 +30,7 @@ AlreadyThere: tuple[type[Exception], ...] = (asyncpg.DuplicateObjectError, async
 LockNotAvailable: type[Exception] = asyncpg.LockNotAvailableError
 APP_ROLE = "aurra_app"
 OWNER_ROLE = "aurra_owner"
+ERASER_ROLE = "aurra_eraser"
 
 _STATEMENT_SECONDS = 10
 _ACQUIRE_SECONDS = 2.0

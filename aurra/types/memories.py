@@ -16,8 +16,7 @@ from aurra.types.common import (
     TransactionAsOf,
     TransactionRef,
 )
-
-MemoryId = Annotated[str, Meta(description="The memory's id.", extra_json_schema={"format": "uuid"})]
+from aurra.types.receipts import MemoryId, Receipt
 
 
 class Message(msgspec.Struct, kw_only=True):
@@ -103,24 +102,6 @@ class AutoSupersede(msgspec.Struct, kw_only=True):
     supersession: Supersession | None
 
 
-class VersionRef(msgspec.Struct, kw_only=True):
-    """A version in a receipt."""
-
-    memory_id: Annotated[str | None, Meta(description="Null for a memory that a dry run would make.")]
-    version: Annotated[str | None, Meta(description="Null for a version that a dry run would open.")]
-    valid_from: Instant
-    valid_to: Instant | None
-    op: Annotated[str, Meta(description="`assert`, `supersede`, `end`, `leftover`; `closed` for what closed.")]
-    superseded_by: str | None
-
-
-class Receipt(msgspec.Struct, kw_only=True):
-    """What a transaction opened and closed."""
-
-    opened: list[VersionRef]
-    closed: list[VersionRef]
-
-
 class MemoryWritten(Answer, kw_only=True):
     """What was stored."""
 
@@ -193,6 +174,7 @@ class SourceCitation(msgspec.Struct, kw_only=True):
     speaker: str | None = None
     said_at: Instant | None = None
     span: Annotated[list[int], Meta(description="[from, to) in the turn's characters; empty without a turn.")] = []
+    erased: Annotated[bool, Meta(description="Whether the turn was erased for good.")] = False
 
 
 class Temporal(msgspec.Struct, kw_only=True):
@@ -298,48 +280,6 @@ class MemoryFound(Answer, kw_only=True):
     pieces: list[PieceRef]
     transaction: TransactionRef
     as_of: Instant | None
-
-
-class Supersede(Request, kw_only=True):
-    """End a memory at a boundary, with or without a successor."""
-
-    memory_id: MemoryId
-    superseded_by: Annotated[
-        str | None, Meta(description="The memory that took over.", extra_json_schema={"format": "uuid"})
-    ] = None
-    valid_to: Annotated[GivenInstant | None, Meta(description="The boundary.")] = None
-    reason: Annotated[str | None, Meta(description="Why; kept with the transaction.")] = None
-    dry_run: Annotated[bool, Meta(description="Return the receipt, commit nothing.")] = False
-
-
-class Superseded(Answer, kw_only=True):
-    """That it ended, when, and who took over."""
-
-    status: str
-    memory_id: str
-    superseded_by: str | None
-    valid_to: Instant
-    transaction: TransactionRef
-    receipt: Receipt
-    dry_run: bool = False
-
-
-class Retract(Request, kw_only=True):
-    """Stop believing a memory; it stays visible at earlier transactions."""
-
-    memory_id: MemoryId
-    reason: Annotated[str | None, Meta(description="Why; kept with the transaction.")] = None
-    dry_run: Annotated[bool, Meta(description="Return the receipt, commit nothing.")] = False
-
-
-class Retracted(Answer, kw_only=True):
-    """That it is no longer believed."""
-
-    status: str
-    memory_id: str
-    transaction: TransactionRef
-    receipt: Receipt
-    dry_run: bool = False
 
 
 class Timeline(Answer, kw_only=True):

@@ -60,7 +60,7 @@ TEMPORAL_KEYS = {
 }
 CITATION_KEYS = {"type", "channel", "captured_at", "session_id", "original_message"}
 """Of a memory's `source_citation`, as published; ours come on top."""
-OUR_CITATION_KEYS = {"message_id", "speaker", "said_at", "span"}
+OUR_CITATION_KEYS = {"message_id", "speaker", "said_at", "span", "erased"}
 MEMORY_KEYS = {
     "id",
     "decision",

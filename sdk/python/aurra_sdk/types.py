@@ -180,6 +180,8 @@ class SourceCitation(Record, kw_only=True):
     """UTC instant, microseconds."""
     span: list[int] = msgspec.field(default_factory=lambda: [])
     """[from, to) in the turn's characters; empty without a turn."""
+    erased: bool = False
+    """Whether the turn was erased for good."""
 
 
 class Temporal(Record, kw_only=True):
@@ -498,7 +500,7 @@ class VersionRef(Record, kw_only=True):
     valid_to: str | None
     """UTC instant, microseconds."""
     op: str
-    """`assert`, `supersede`, `end`, `leftover`; `closed` for what closed."""
+    """`assert`, `supersede`, `end`, `correct`, `restore`, `leftover`; `closed` for what closed."""
     superseded_by: str | None
 
 
