@@ -15,6 +15,7 @@ from aurra.settings import read_settings
 from aurra.store import migrate as migrations
 from aurra.store import provision
 from aurra.store.accounts import Directory, open_directory
+from aurra.store.verifying import Verdict
 
 
 class Commands(click.Group):
@@ -122,6 +123,48 @@ def revoke_key(key_id: str) -> None:
     """Refuse a key from now on (within five seconds, everywhere)."""
     account = _directory(lambda directory: directory.revoke_key(key_id))
     click.echo(f"{key_id} of {account} is revoked")
+
+
+@main.group("ledger")
+def ledger_group() -> None:
+    """The ledger: every change there was, chained by hashes."""
+
+
+@ledger_group.command("verify")
+@click.option("--account", "account_name", help="Whose; all accounts if absent.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def verify_ledger(account_name: str | None, as_json: bool) -> None:
+    """Reckon the hash chains again from what is stored; exit code 1 if one is not what it says."""
+
+    async def work(directory: Directory) -> bool:
+        accounts = [await directory.get_account(account_name)] if account_name else await directory.list_accounts()
+        well = True
+        for account in accounts:
+            verdict = await directory.verify(account)
+            well = well and verdict.first_bad is None
+            click.echo(_as_json(account.name, verdict) if as_json else _in_words(account.name, verdict))
+        return well
+
+    if not _directory(work):
+        sys.exit(1)
+
+
+def _in_words(account: str, verdict: Verdict) -> str:
+    if verdict.first_bad is None:
+        return f"ok   {account}: {verdict.checked} transactions, head {verdict.head.last_hash.hex()}"
+    return f"FAIL {account}: transaction {verdict.first_bad}: {verdict.why}"
+
+
+def _as_json(account: str, verdict: Verdict) -> str:
+    shown = {
+        "account": account,
+        "ok": verdict.first_bad is None,
+        "checked": verdict.checked,
+        "head": {"id": verdict.head.last_tx, "hash": verdict.head.last_hash.hex()},
+        "first_bad": verdict.first_bad,
+        "why": verdict.why,
+    }
+    return msgspec.json.encode(shown).decode()
 
 
 @main.command()

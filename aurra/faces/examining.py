@@ -56,6 +56,12 @@ async def _accounts(dsn: str) -> AsyncIterator[Finding]:
     async with open_directory(dsn) as directory:
         for account in await directory.list_accounts():
             count = await directory.count(account)
+            verdict = await directory.verify(account)
+            yield Finding(
+                verdict.first_bad is None,
+                f"account {account.name}: {verdict.checked} transactions verified"
+                + (f"; {verdict.first_bad} is wrong: {verdict.why}" if verdict.first_bad else ""),
+            )
             yield Finding(
                 count.last_tx == count.transactions,
                 f"account {account.name}: {count.transactions} transactions, numbered to {count.last_tx}",

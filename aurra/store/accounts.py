@@ -10,9 +10,10 @@ import msgspec
 
 from aurra import chain, keys, plans
 from aurra.errors import CannotStart
-from aurra.store import ledger, pool
+from aurra.store import ledger, pool, verifying
 from aurra.store.pool import Transaction
 from aurra.store.queries import load
+from aurra.store.verifying import Verdict
 
 _Q = load("accounts")
 
@@ -141,9 +142,15 @@ class Directory:
             raise CannotStart(f"The account {account.name!r} has no ledger.")
         return row
 
+    async def verify(self, account: AccountRow) -> Verdict:
+        """Whether the account's chain says what is stored, in one snapshot; writers go on meanwhile."""
+        await pool.register_vector(self._connection)
+        async with self._act(account.id, isolation="repeatable_read") as tx:
+            return await verifying.verify(tx)
+
     @contextlib.asynccontextmanager
-    async def _act(self, company_id: UUID | None = None) -> AsyncGenerator[Transaction]:
-        async with self._connection.transaction():
+    async def _act(self, company_id: UUID | None = None, isolation: str | None = None) -> AsyncGenerator[Transaction]:
+        async with self._connection.transaction(isolation=isolation):
             tx = Transaction(self._connection, company_id or UUID(int=0))
             await tx.row(_Q["set_account"], Text, account=str(company_id or ""))
             yield tx

@@ -72,8 +72,8 @@ RETURNING settings::text AS value
 -- name: count_memories -> Count
 -- Memories of the account, and the period's meter.
 SELECT (SELECT count(*) FROM memory WHERE company_id = :company_id) AS memories,
-       (SELECT count(*) FROM memory m JOIN ledger l ON l.company_id = m.company_id
-         WHERE m.company_id = :company_id AND m.created_at >= l.period_start) AS memories_in_period,
+       (SELECT coalesce(sum(t.writes), 0)::bigint FROM transaction t
+         WHERE t.company_id = :company_id AND t.at >= l.period_start) AS memories_in_period,
        l.writes_used, l.last_tx,
        (SELECT count(*) FROM transaction WHERE company_id = :company_id) AS transactions
 FROM ledger l WHERE l.company_id = :company_id
