@@ -8,7 +8,7 @@ install = if command -v uv >/dev/null 2>&1; then uv pip install --quiet --python
 find-python = $$(for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
   command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done)
 
-.PHONY: run test test-long check t bench bench-recall lock format clean generate
+.PHONY: run seed test test-long check t bench bench-recall lock format clean generate
 
 $(BIN)/python:
 	@py=$(find-python); [ -n "$$py" ] || { echo "Aurra needs Python 3.11 or newer on the PATH." >&2; exit 1; }; \
@@ -27,6 +27,9 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
 
 run: $(VENV)/.run  ## embedded Postgres, an account, a key, the service on PORT
 	@exec $(BIN)/aurra serve --first-key
+
+seed: $(VENV)/.run  ## the README's dated story, in an account of its own; prints its key
+	@exec $(BIN)/aurra seed
 
 test: $(VENV)/.dev  ## everything but the long variants
 	@$(BIN)/python -m pytest -m "not long"

@@ -15,7 +15,7 @@ import uvicorn
 
 from aurra.app import build_app, open_service
 from aurra.errors import CannotStart
-from aurra.faces import cli
+from aurra.faces import cli, story
 from aurra.faces.wire import LimitedProtocol
 from aurra.keys import SCOPES
 from aurra.settings import Settings, read_settings
@@ -31,6 +31,24 @@ _DRAIN_SECONDS = 25
 def serve(first_key: bool) -> None:
     """Serve on AURRA_HOST and PORT until interrupted; applies pending migrations first."""
     cli.run(_serve(read_settings(), first_key=first_key))
+
+
+@main.command()
+@click.option("--account", "name", default="story", show_default=True, help="The account to make for it.")
+def seed(name: str) -> None:
+    """Play a fixed, dated story into an account of its own, and print its key."""
+    cli.run(_seed(read_settings(), name))
+
+
+async def _seed(settings: Settings, name: str) -> None:
+    async with provision.database(settings) as dsn:
+        async with open_directory(dsn) as directory:
+            account = await directory.create_account(name, "enterprise", at=story.BEGINNING)
+            key = await directory.create_key(account, list(SCOPES))
+        async with open_service(settings, dsn) as service:
+            await story.play(service, account.id)
+    click.echo(f"Aurra: the account {name!r} has {len(story.STEPS)} transactions of 2026; its key, shown this once:\n")
+    click.echo(f"  export AURRA_API_KEY={key.raw}")
 
 
 async def _serve(settings: Settings, *, first_key: bool) -> None:

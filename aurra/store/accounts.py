@@ -79,8 +79,9 @@ class Directory:
                 raise CannotStart(f"There is no account {name!r}: `aurra accounts list` shows them.")
             return row
 
-    async def create_account(self, name: str, plan: str) -> AccountRow:
-        """A new account at transaction 0. Raises CannotStart for a name in use or a plan that is not there."""
+    async def create_account(self, name: str, plan: str, at: dt.datetime | None = None) -> AccountRow:
+        """A new account at transaction 0, which is now unless `at` says otherwise. Raises CannotStart for a name in use
+        or a plan that is not there."""
         if not name.strip():
             raise CannotStart("An account needs a name.")
         company_id = uuid4()
@@ -89,7 +90,7 @@ class Directory:
             await tx.execute(_Q["lock_directory"])
             if await tx.row(_Q["find_account"], AccountRow, name=name):
                 raise CannotStart(f"There is an account {name!r} already.")
-            at = await self._now(tx)
+            at = at or await self._now(tx)
             await tx.execute(_Q["create_account"], name=name, plan=plan, at=at)
             await tx.execute(_Q["create_ledger"], at=at, hash=chain.GENESIS, period_start=plans.period_of(at))
             return AccountRow(company_id, name, plan, at)

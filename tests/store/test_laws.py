@@ -38,6 +38,19 @@ FORBIDDEN = [
     "UPDATE api_key SET scopes = '{full}'",
     "ALTER TABLE version DISABLE ROW LEVEL SECURITY",
     "DROP TABLE version",
+    "UPDATE version SET content_id = memory_id",
+    "UPDATE source SET text = 'never said'",
+    "UPDATE slot SET subject = 'other'",
+    "UPDATE embedding SET vector = NULL",
+    "UPDATE tombstone SET hash = ''",
+    "INSERT INTO tombstone VALUES (gen_random_uuid(), 1, 'content', 1, gen_random_uuid(), '')",
+    "DELETE FROM memory",
+    "DELETE FROM source",
+    "DELETE FROM tombstone",
+    "UPDATE transaction SET reason = NULL",
+    "CREATE FUNCTION rewrite() RETURNS void LANGUAGE sql AS 'DELETE FROM version'",
+    "GRANT aurra_eraser TO aurra_app",
+    "CREATE TRIGGER quiet BEFORE UPDATE ON version EXECUTE FUNCTION suppress_redundant_updates_trigger()",
 ]
 
 
@@ -48,6 +61,13 @@ async def test_the_service_role_cannot_rewrite_the_past(account: Account, dsn: s
     async with acting(dsn, account) as connection:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute(statement)
+
+
+async def test_the_service_role_can_become_nobody_else(dsn: str) -> None:
+    """It is a member of no role, so a login that holds only it cannot SET ROLE to the owner or the eraser."""
+    async with connected(dsn) as connection:
+        for role in ("aurra_owner", "aurra_eraser"):
+            assert not await connection.fetchval("SELECT pg_has_role('aurra_app', $1, 'MEMBER')", role)
 
 
 async def test_a_version_is_closed_once(account: Account, dsn: str) -> None:
@@ -76,7 +96,7 @@ async def test_a_lane_never_holds_two_beliefs_for_one_instant(account: Account, 
 
 
 TABLES = ("account", "api_key", "ledger", "transaction", "slot", "source", "memory", "content", "embedding", "version",
-          "idempotency")  # fmt: skip
+          "idempotency", "tombstone")  # fmt: skip
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -98,6 +118,8 @@ async def test_an_account_sees_only_itself(make_account: MakeAccount, dsn: str, 
     """Row-level security alone, without any WHERE, keeps accounts apart."""
     mine, other = await make_account(), await make_account()
     for one in (mine, other):
+        erased = await one.add("goes")
+        await one.post(f"/memories/{erased}/erase")
         await one.client.post(
             "/agent/memories", json={"content": "x", "subject": "s", "attribute": "a"}, headers={"Idempotency-Key": "k"}
         )
