@@ -3,6 +3,7 @@
 import hashlib
 import unicodedata
 from typing import Any, cast
+from uuid import UUID
 
 from aurra.errors import BadRequest
 
@@ -21,6 +22,11 @@ def comparable(text: str) -> str:
 def fingerprint(text: str) -> int:
     """64 bits of SHA-256 over the comparable text, signed: finds candidates for duplicates."""
     return int.from_bytes(hashlib.sha256(comparable(text).encode()).digest()[:8], "big", signed=True)
+
+
+def tenant_digest(company_id: UUID, tenant_id: str) -> bytes:
+    """What a tombstone keeps of the tenant: SHA-256 of account and tenant."""
+    return hashlib.sha256(company_id.bytes + tenant_id.encode()).digest()
 
 
 def _composed(word: str) -> str:

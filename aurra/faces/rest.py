@@ -23,6 +23,7 @@ AnyRequest = Request[Any, Any, Any]
 _BODY_SECONDS = 10
 _ONCE = (b"authorization", b"host", b"content-length")
 _JSON = re.compile(r"application/(?:[\w.-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
+_WEIGHT = re.compile(r"\bq\s*=\s*([01](?:\.[0-9]{0,3})?)")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -100,7 +101,25 @@ async def _run(service: Service, op: Operation, request: AnyRequest, request_id:
     )
     answer = await call(ctx, op, decoded)
     answer.warnings += [f"The field `{name}` is unknown and was ignored." for name in ignored]
-    return Response(_encode(answer), status_code=200, media_type="application/json", headers=_headers(ctx, request_id))
+    headers = _headers(ctx, request_id)
+    if op.markdown is None:
+        return Response(_encode(answer), status_code=200, media_type="application/json", headers=headers)
+    headers["Vary"] = "Accept"
+    if _prefers_markdown(request.headers.get("accept", "")):
+        page = op.markdown(answer).encode()
+        return Response(page, status_code=200, media_type="text/markdown", headers=headers)
+    return Response(_encode(answer), status_code=200, media_type="application/json", headers=headers)
+
+
+def _prefers_markdown(accept: str) -> bool:
+    """Whether the header names Markdown, and gives JSON no more weight."""
+    weights: dict[str, float] = {}
+    for part in accept.split(","):
+        kind, _, parameters = part.partition(";")
+        weight = _WEIGHT.search(parameters)
+        weights.setdefault(kind.strip().lower(), float(weight[1]) if weight else 1.0)
+    json = next((weights[kind] for kind in ("application/json", "application/*", "*/*") if kind in weights), 0.0)
+    return weights.get("text/markdown", 0.0) > 0 and weights["text/markdown"] >= json
 
 
 def _headers(ctx: Context, request_id: str) -> dict[str, str]:

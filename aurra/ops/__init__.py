@@ -1,6 +1,18 @@
 """The core: one async function for each thing the product does, all in one registry."""
 
-from aurra.ops import accounts, answering, memories, reading, searching, verbs
+from aurra.ops import accounts, answering, history, memories, reading, searching, subjects, verbs
 from aurra.ops.registry import OPERATIONS, Operation, call
 
-__all__ = ["OPERATIONS", "Operation", "accounts", "answering", "call", "memories", "reading", "searching", "verbs"]
+__all__ = [
+    "OPERATIONS",
+    "Operation",
+    "accounts",
+    "answering",
+    "call",
+    "history",
+    "memories",
+    "reading",
+    "searching",
+    "subjects",
+    "verbs",
+]

@@ -56,7 +56,7 @@ def test_every_query_keeps_the_rules_of_the_store(noun: str, query: Query) -> No
     assert "now()" not in sql or query.name == "create_register"
     if "clock_timestamp" in sql:
         assert (noun, query.name) in {("ledger", "lock"), ("ledger", "head"), ("accounts", "now")}
-    if noun in ("ledger", "memories", "search"):
+    if noun in ("history", "ledger", "memories", "search", "subjects"):
         assert "company_id" in query.parameters
 
 
