@@ -1,6 +1,7 @@
 """Reading history: a memory's versions, transactions, the difference between two of them."""
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -36,6 +37,8 @@ from aurra.types.memories import MemoryGet
 
 MOST_TOUCHED = 20_000
 """Versions opened or closed between the transactions of one difference."""
+MOST_BYTES = 32_000_000
+"""Of the texts of one answer that does not page."""
 
 
 @operation(
@@ -49,7 +52,7 @@ async def versions(ctx: Context, request: MemoryGet) -> Versions:
     """Every version of a memory: what was believed of it, about when, and since when."""
     async with looking_at(ctx, request) as (tx, moment, identity):
         found = await memories.versions_of(tx, moment.number, identity.id)
-        rows = await history.stated(tx, moment.number, [row.version for row in found])
+        rows = await stated(tx, moment.number, [row.version for row in found])
     return Versions(
         memory_id=str(identity.id),
         versions=[_version(row) for row in rows],
@@ -100,7 +103,9 @@ async def get(ctx: Context, request: TransactionGet) -> TransactionFound:
         entry = await history.find_entry(tx, number, tenant) if 0 < number <= moment.number else None
         if entry is None:
             raise checks.missing("transaction")
-        opened, closed = await history.opened_and_closed(tx, number, tenant)
+        touched = await history.opened_and_closed(tx, number, tenant)
+        rows = await stated(tx, number, [row.version for row in touched])
+    opened = sum(row.is_opened for row in touched)
     return TransactionFound(
         id=entry.id,
         at=instants.show(entry.at),
@@ -110,8 +115,8 @@ async def get(ctx: Context, request: TransactionGet) -> TransactionFound:
         request_id=entry.request_id,
         model=entry.model,
         writes=entry.writes,
-        opened=[OpenedVersion(**_fields(row)) for row in opened],
-        closed=[ClosedVersion(**_fields(row), replaced_by=_text(row.replaced_by)) for row in closed],
+        opened=[OpenedVersion(**_fields(row)) for row in rows[:opened]],
+        closed=[ClosedVersion(**_fields(row), replaced_by=_text(row.replaced_by)) for row in rows[opened:]],
         erased=entry.erased,
         hash=entry.hash.hex(),
         transaction=moment.transaction,
@@ -143,6 +148,15 @@ async def diff(ctx: Context, request: Diff) -> Difference:
     )
 
 
+async def stated(tx: Transaction, number: int, versions: Sequence[UUID]) -> list[StatedRow]:
+    """The versions with what they say, in the order asked. Raises BadRequest for more text than an answer carries."""
+    if not versions:
+        return []
+    if await history.size(tx, versions) > MOST_BYTES:
+        raise BadRequest(f"This is more than {MOST_BYTES // 1_000_000} MB of text: ask for less at once.")
+    return await history.stated(tx, number, versions)
+
+
 async def _changes(tx: Transaction, first: int, last: int, tenant: str, at: dt.datetime | None) -> list[Change]:
     """The changes of a tenant over (first, last], in order. Raises BadRequest when they are too many."""
     touched = await history.touched(tx, first, last, tenant, at, limit=MOST_TOUCHED + 1)
@@ -157,7 +171,7 @@ async def _changes(tx: Transaction, first: int, last: int, tenant: str, at: dt.d
         change for change in difference.between(touched, first, last) if at is None or difference.holds(change, at)
     ]
     sides = {side.version for change in found for side in (change.before, change.after) if side}
-    said = {row.version: row for row in await history.stated(tx, last, sorted(sides))}
+    said = {row.version: row for row in await stated(tx, last, sorted(sides))}
     changes = [change for change in found if not _says_the_same(change, said)]
     numbers = {change.transaction for change in changes} | {row.erased_by for row in erased}
     causes = await history.causes(tx, numbers)

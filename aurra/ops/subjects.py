@@ -9,6 +9,7 @@ from aurra.context import Context
 from aurra.cursors import SubjectCursor
 from aurra.errors import BadRequest
 from aurra.ops import checks, views
+from aurra.ops.history import stated
 from aurra.ops.moments import Moment, resolve
 from aurra.ops.registry import operation
 from aurra.store import memories, subjects
@@ -72,11 +73,12 @@ async def get(ctx: Context, request: SubjectGet) -> Profile:
             raise checks.missing("subject")
         found = await subjects.about(tx, moment.number, tenant, key, moment.flags_at, limit=MOST_PIECES + 1)
         rows = found[:MOST_PIECES]
+        said = {row.version: row.text for row in await stated(tx, moment.number, [row.version for row in rows])}
         current = await _current(ctx, tx, moment, rows)
     profile = Profile(
         subject=name,
-        attributes=_attributes(rows, current, moment),
-        memories=[current[row.version] for row in rows if row.attribute is None],
+        attributes=_attributes(rows, current, said, moment),
+        memories=sorted((memory for memory in current.values() if memory.attribute is None), key=_age, reverse=True),
         transaction=moment.transaction,
         as_of=instants.show(moment.flags_at),
     )
@@ -93,27 +95,36 @@ async def _current(ctx: Context, tx: Transaction, moment: Moment, rows: Sequence
     return {row.version: views.memory(ctx, row, moment) for row in shown}
 
 
-def _attributes(rows: Sequence[AboutRow], current: dict[UUID, Memory], moment: Moment) -> list[ProfileAttribute]:
+def _attributes(
+    rows: Sequence[AboutRow], current: dict[UUID, Memory], said: dict[UUID, str], moment: Moment
+) -> list[ProfileAttribute]:
     """The attributes in the order of their names, the pieces of each in valid order."""
     of_attributes = sorted(
         (row for row in rows if row.attribute is not None),
         key=lambda row: (row.attribute_key or "", row.valid_from, row.memory_id),
     )
     return [
-        _attribute(list(held), current, moment)
+        _attribute(list(held), current, said, moment)
         for _, held in itertools.groupby(of_attributes, key=lambda row: row.attribute_key)
     ]
 
 
-def _attribute(rows: Sequence[AboutRow], current: dict[UUID, Memory], moment: Moment) -> ProfileAttribute:
+def _attribute(
+    rows: Sequence[AboutRow], current: dict[UUID, Memory], said: dict[UUID, str], moment: Moment
+) -> ProfileAttribute:
+    pieces = {row.version: _piece(row, said[row.version]) for row in rows}
     return ProfileAttribute(
         attribute=rows[0].attribute or "",
         cardinality=rows[0].cardinality or "",
         current=[current[row.version] for row in rows if row.version in current],
-        history=[_piece(row) for row in rows],
-        starting=[_piece(row) for row in rows if row.valid_from > moment.flags_at],
-        ending=[_piece(row) for row in rows if row.version in current and row.valid_to is not None],
+        history=list(pieces.values()),
+        starting=[pieces[row.version] for row in rows if row.valid_from > moment.flags_at],
+        ending=[pieces[row.version] for row in rows if row.version in current and row.valid_to is not None],
     )
+
+
+def _age(memory: Memory) -> tuple[str, str]:
+    return memory.created_at, memory.id
 
 
 def _holds(row: AboutRow, moment: Moment) -> bool:
@@ -133,11 +144,11 @@ def _subject(row: SubjectRow) -> Subject:
     return Subject(subject=row.subject, memories=row.memories, attributes=sorted(row.attributes, key=texts.comparable))
 
 
-def _piece(row: AboutRow) -> ProfilePiece:
+def _piece(row: AboutRow, text: str) -> ProfilePiece:
     return ProfilePiece(
         memory_id=str(row.memory_id),
         version=str(row.version),
-        decision=row.text,
+        decision=text,
         valid_from=instants.show(row.valid_from),
         valid_to=instants.show_optional(row.valid_to),
         superseded_by=None if row.superseded_by is None else str(row.superseded_by),

@@ -52,6 +52,10 @@ class StatedRow(msgspec.Struct, frozen=True):
     attribute: str | None
 
 
+class SizeRow(msgspec.Struct, frozen=True):
+    bytes: int
+
+
 class ErasedRow(msgspec.Struct, frozen=True):
     memory_id: UUID
     erased_by: int
@@ -82,19 +86,20 @@ async def find_entry(tx: Transaction, number: int, tenant_id: str | None) -> Ent
     return await tx.row(_Q["entry"], EntryRow, id=number, **_scope(tx, tenant_id))
 
 
-async def opened_and_closed(
-    tx: Transaction, number: int, tenant_id: str | None
-) -> tuple[list[StatedRow], list[StatedRow]]:
-    """The versions that a transaction opened, and those that it closed, by memory, in valid order."""
-    touched = await tx.rows(_Q["opened_and_closed"], TouchedRow, id=number, tenant_id=tenant_id)
-    rows = await stated(tx, number, [row.version for row in touched])
-    opened = sum(row.is_opened for row in touched)
-    return rows[:opened], rows[opened:]
+async def opened_and_closed(tx: Transaction, number: int, tenant_id: str | None) -> list[TouchedRow]:
+    """The versions that a transaction opened, then those that it closed, by memory, in valid order."""
+    return await tx.rows(_Q["opened_and_closed"], TouchedRow, id=number, tenant_id=tenant_id)
+
+
+async def size(tx: Transaction, versions: Sequence[UUID]) -> int:
+    """Bytes of what the versions say."""
+    row = await tx.row(_Q["size"], SizeRow, versions=versions)
+    return row.bytes if row else 0
 
 
 async def stated(tx: Transaction, number: int, versions: Sequence[UUID]) -> list[StatedRow]:
     """The versions with what they say, in the order asked, as known at the transaction."""
-    return await tx.rows(_Q["stated"], StatedRow, tx=number, versions=versions) if versions else []
+    return await tx.rows(_Q["stated"], StatedRow, tx=number, versions=versions)
 
 
 async def touched(

@@ -50,6 +50,17 @@ FROM (
   WHERE v.company_id = :company_id AND v.tx_to = :id AND (:tenant_id::text IS NULL OR v.tenant_id = :tenant_id)) AS w
 ORDER BY w.is_opened DESC, w.memory_id, w.valid_from
 
+-- name: size -> SizeRow
+-- Bytes of what versions say, each counted as often as it is asked for; the texts themselves are not read.
+SELECT coalesce(sum(octet_length(c.text)), 0)::bigint AS bytes
+FROM unnest(:versions::uuid[]) AS asked(id)
+CROSS JOIN LATERAL (
+  SELECT v.content_id FROM version v
+  WHERE v.company_id = :company_id AND v.id BETWEEN asked.id AND asked.id ORDER BY v.id LIMIT 1) AS v
+CROSS JOIN LATERAL (
+  SELECT c.text FROM content c
+  WHERE c.company_id = :company_id AND c.id BETWEEN v.content_id AND v.content_id ORDER BY c.id LIMIT 1) AS c
+
 -- name: stated -> StatedRow
 -- Versions with what they say, in the order asked, as known at a transaction: later closings show null. Each row is
 -- fetched by its primary key, LATERAL and "between id and id": see search.sql.

@@ -28,7 +28,6 @@ class AboutRow(msgspec.Struct, frozen=True):
     valid_from: dt.datetime
     valid_to: dt.datetime | None
     superseded_by: UUID | None
-    text: str
     attribute: str | None
     attribute_key: str | None
     cardinality: str | None

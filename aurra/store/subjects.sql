@@ -34,16 +34,13 @@ LIMIT 1
 
 -- name: about -> AboutRow
 -- What is believed about a subject at a transaction: of its attributes all pieces, else those that hold an instant. The
--- latest come first; each row is fetched by its primary key, LATERAL and "between id and id": see search.sql.
+-- latest come first; slots are fetched by their primary key, LATERAL and "between id and id": see search.sql.
 SELECT v.id AS version, m.id AS memory_id, lower(v.valid) AS valid_from, upper(v.valid) AS valid_to, v.superseded_by,
-       c.text, s.attribute, s.attribute_key, s.cardinality
+       s.attribute, s.attribute_key, s.cardinality
 FROM memory m
 CROSS JOIN LATERAL (
-  SELECT v.id, v.content_id, v.valid, v.superseded_by FROM version v
+  SELECT v.id, v.valid, v.superseded_by FROM version v
   WHERE v.company_id = :company_id AND v.memory_id = m.id AND v.tx_from <= :tx AND (v.tx_to IS NULL OR v.tx_to > :tx)) AS v
-CROSS JOIN LATERAL (
-  SELECT c.text FROM content c
-  WHERE c.company_id = :company_id AND c.id BETWEEN v.content_id AND v.content_id ORDER BY c.id LIMIT 1) AS c
 LEFT JOIN LATERAL (
   SELECT s.attribute, s.attribute_key, s.cardinality FROM slot s
   WHERE s.company_id = :company_id AND s.id BETWEEN m.slot_id AND m.slot_id ORDER BY s.id LIMIT 1) AS s ON true

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from aurra.ops import history
 from tests.conftest import Account, HandClock, MakeAccount
 from tests.faces.wire import NOWHERE, at, nothing_stored, ok, problem, require_instant, same_for_all
 from tests.ops.test_past import state, step
@@ -491,6 +492,20 @@ async def test_reads_of_history_take_no_number(account: Account) -> None:
     async with nothing_stored(account):
         for path in (f"/memories/{memory_id}/versions", TRANSACTIONS, f"{TRANSACTIONS}/1", f"{DIFF}?from=0"):
             ok(await account.client.get(path))
+
+
+async def test_what_no_answer_should_carry_is_400(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too many changes, too much text: 400 that says to ask for less; a narrower question is answered."""
+    memory_id, _ = await moved(account)
+    monkeypatch.setattr(history, "MOST_TOUCHED", 2)
+    said = problem(await account.client.get(DIFF, params={"from": 0}), 400, "out_of_range")
+    assert (said["param"], "closer together" in said["detail"]) == ("from", True)
+    assert len(await diff(account, 0, to=1)) == 1
+    monkeypatch.undo()
+    monkeypatch.setattr(history, "MOST_BYTES", 33)
+    for path in (f"{DIFF}?from=0", f"{TRANSACTIONS}/2", "/agent/subjects/kim", f"/memories/{memory_id}/versions"):
+        assert "less at once" in problem(await account.client.get(path), 400)["detail"]
+    ok(await account.client.get(f"{TRANSACTIONS}/1"))
 
 
 # ---- as a page
