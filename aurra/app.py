@@ -37,7 +37,7 @@ async def open_service(settings: Settings, dsn: str, clock: Clock = database_clo
         await _require_model(settings)
         async with database.read(UUID(int=0)) as tx:
             secret = await accounts.service_secret(tx, "cursor")
-        yield Service(
+        service = Service(
             settings=settings,
             database=database,
             embedder=embedder,
@@ -45,6 +45,9 @@ async def open_service(settings: Settings, dsn: str, clock: Clock = database_clo
             cursor_secret=secret,
             clock=clock,
         )
+        yield service
+        # Whoever asked may be gone; what was begun is finished.
+        await asyncio.gather(*service.tasks)
     finally:
         if embedder is not None:
             await embedder.close()

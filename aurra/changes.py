@@ -1,17 +1,25 @@
-"""The rows of one transaction, as the store writes them. Pure; field names are the columns' names."""
+"""The rows of one transaction, as the store writes them. Pure; field names are the columns' names.
+
+A row's hash is SHA-256 of a salt and the row's canonical JSON, in which the salt, the hash, what the database derives
+and what only a later transaction adds are left empty.
+"""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from aurra import chain
+from aurra.chain import Entry, Hashed, Tombstone
 from aurra.plans import Meter
 from aurra.timeline import Closing, Piece
+
+_MICROSECOND = dt.timedelta(microseconds=1)
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -35,8 +43,22 @@ class Head(msgspec.Struct, frozen=True):
     def meter(self) -> Meter:
         return Meter(self.meter_start, self.writes_used, self.grace_from)
 
+    def after(self, hash_: bytes, meter: Meter) -> "Head":
+        """The head once the next transaction is there; the one after it is a microsecond later."""
+        return Head(
+            last_tx=self.tx,
+            last_hash=hash_,
+            meter_start=meter.period_start,
+            writes_used=meter.writes_used,
+            grace_from=meter.grace_from,
+            plan=self.plan,
+            writes_limit=self.writes_limit,
+            last_at=self.at,
+            at=self.at + _MICROSECOND,
+        )
 
-class SlotRow(msgspec.Struct, frozen=True, kw_only=True):
+
+class SlotRow(msgspec.Struct, frozen=True):
     id: UUID
     tenant_id: str
     subject_key: str
@@ -45,11 +67,11 @@ class SlotRow(msgspec.Struct, frozen=True, kw_only=True):
     attribute: str
     cardinality: str
     tx: int
-    salt: bytes
-    hash: bytes
+    salt: bytes = b""
+    hash: bytes = b""
 
 
-class SourceRow(msgspec.Struct, frozen=True, kw_only=True):
+class SourceRow(msgspec.Struct, frozen=True):
     id: UUID
     tenant_id: str
     session_id: str | None
@@ -61,11 +83,13 @@ class SourceRow(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     said_at: dt.datetime | None
     tx: int
-    salt: bytes
-    hash: bytes
+    salt: bytes = b""
+    hash: bytes = b""
 
 
-class MemoryRow(msgspec.Struct, frozen=True, kw_only=True):
+class MemoryRow(msgspec.Struct, frozen=True):
+    """Salted by its first content's salt."""
+
     id: UUID
     tenant_id: str
     slot_id: UUID | None
@@ -82,10 +106,10 @@ class MemoryRow(msgspec.Struct, frozen=True, kw_only=True):
     extraction: dict[str, Any] | None
     created_tx: int
     created_at: dt.datetime
-    hash: bytes
+    hash: bytes = b""
 
 
-class ContentRow(msgspec.Struct, frozen=True, kw_only=True):
+class ContentRow(msgspec.Struct, frozen=True):
     id: UUID
     memory_id: UUID
     text: str
@@ -95,13 +119,25 @@ class ContentRow(msgspec.Struct, frozen=True, kw_only=True):
     people: list[str]
     action_items: list[str]
     fingerprint: int
-    indexed: str
     tx: int
-    salt: bytes
-    hash: bytes
+    salt: bytes = b""
+    hash: bytes = b""
+    indexed: str = ""
+    """What the database makes the words of the full-text search from."""
 
 
-class OpenedRow(msgspec.Struct, frozen=True, kw_only=True):
+class EmbeddingRow(msgspec.Struct, frozen=True):
+    """Salted by its content's salt; of the vector, the bytes that the database stores."""
+
+    content_id: UUID
+    model: str
+    vector: bytes
+    tx: int
+
+
+class OpenedRow(msgspec.Struct, frozen=True):
+    """Salted by its content's salt. Closed already, where a later transaction of the same commit closes it."""
+
     id: UUID
     tenant_id: str
     memory_id: UUID
@@ -113,22 +149,33 @@ class OpenedRow(msgspec.Struct, frozen=True, kw_only=True):
     tx_from_at: dt.datetime
     op: str
     superseded_by: UUID | None
+    tx_to: int | None = None
+    tx_to_at: dt.datetime | None = None
+    replaced_by: UUID | None = None
+    hash: bytes = b""
 
 
 class ClosedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Not salted: it says nothing but ids and when."""
+
     id: UUID
     tx_to: int
     tx_to_at: dt.datetime
     replaced_by: UUID | None
 
+    @property
+    def hash(self) -> bytes:
+        return chain.salted(b"", self)
 
-class TransactionRow(msgspec.Struct, frozen=True, kw_only=True):
+
+class TransactionRow(msgspec.Struct, frozen=True):
     id: int
     at: dt.datetime
     verb: str
     actor: str
     reason: str | None
     reason_salt: bytes | None
+    reason_hash: bytes | None
     request_id: str
     model: str | None
     writes: int
@@ -146,12 +193,27 @@ class Verb(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Vector(msgspec.Struct, frozen=True):
+    """A content's vector as it is stored: half precision."""
+
     content_id: UUID
-    values: NDArray[np.float32]
+    model: str
+    values: NDArray[np.float16]
+    tx: int
+    hash: bytes
+
+
+class Erasure(msgspec.Struct, frozen=True, kw_only=True):
+    """Ids of the rows that go for good, and what stays of each."""
+
+    memories: list[UUID]
+    contents: list[UUID]
+    sources: list[UUID]
+    slots: list[UUID]
+    tombstones: list[Tombstone]
 
 
 class Changes(msgspec.Struct, kw_only=True):
-    """Everything one transaction writes. `sealed` adds its entry to the chain."""
+    """Everything one transaction writes, or, of the verb erase, erases."""
 
     slots: list[SlotRow] = []
     sources: list[SourceRow] = []
@@ -160,29 +222,47 @@ class Changes(msgspec.Struct, kw_only=True):
     vectors: list[Vector] = []
     opened: list[OpenedRow] = []
     closed: list[ClosedRow] = []
+    gone: list[Piece] = []
+    """The pieces that `closed` closes, one for one."""
+    erasure: Erasure | None = None
 
     @property
     def is_empty(self) -> bool:
-        return not (self.opened or self.closed)
+        return not (self.opened or self.closed or self.erasure)
 
 
-Record = TypeVar("Record", SlotRow, SourceRow, MemoryRow, ContentRow)
+Record = TypeVar("Record", SlotRow, SourceRow, ContentRow)
 
 
 def hashed(row: Record, salt: bytes) -> Record:
-    """The row with its hash: SHA-256 of the salt and the canonical record, which is every field but these two and what
-    is only derived."""
-    record = {name: value for name, value in msgspec.structs.asdict(row).items() if name not in _NOT_HASHED}
-    return msgspec.structs.replace(row, hash=chain.salted(salt, record))
+    """The row with its salt and its hash."""
+    bare = replace(row, indexed="") if isinstance(row, ContentRow) else row
+    return replace(row, salt=salt, hash=chain.salted(salt, bare))
 
 
-_NOT_HASHED = frozenset({"salt", "hash", "indexed", "fingerprint"})
+def hashed_memory(row: MemoryRow, salt: bytes) -> MemoryRow:
+    """The memory's row with its hash; `salt` is its first content's."""
+    return replace(row, hash=chain.salted(salt, row))
 
 
-def opened_rows(pieces: list[Piece], tenants: dict[UUID, str], head: Head, ids: list[UUID]) -> list[OpenedRow]:
-    """The versions that pieces become, each with an id of `ids`."""
-    return [
-        OpenedRow(
+def vector_row(content_id: UUID, model: str, values: NDArray[np.float32], tx: int, salt: bytes) -> Vector:
+    """The vector as it is stored, with its hash."""
+    half = values.astype(">f2")
+    row = EmbeddingRow(content_id=content_id, model=model, vector=half.tobytes(), tx=tx)
+    return Vector(content_id, model, half, tx, chain.salted(salt, row))
+
+
+def opened_rows(
+    pieces: Sequence[Piece],
+    ids: Sequence[UUID],
+    head: Head,
+    tenants: Mapping[UUID, str],
+    salts: Mapping[UUID, bytes],
+) -> list[OpenedRow]:
+    """The versions that pieces become, each with an id of `ids`; tenants by memory, salts by content."""
+    opened: list[OpenedRow] = []
+    for piece, version in zip(pieces, ids, strict=True):
+        row = OpenedRow(
             id=version,
             tenant_id=tenants[piece.memory],
             memory_id=piece.memory,
@@ -195,11 +275,11 @@ def opened_rows(pieces: list[Piece], tenants: dict[UUID, str], head: Head, ids: 
             op=piece.op,
             superseded_by=piece.successor,
         )
-        for piece, version in zip(pieces, ids, strict=True)
-    ]
+        opened.append(replace(row, hash=chain.salted(salts[piece.content], row)))
+    return opened
 
 
-def closed_rows(closings: list[Closing], head: Head) -> list[ClosedRow]:
+def closed_rows(closings: Sequence[Closing], head: Head) -> list[ClosedRow]:
     """The closing of each version."""
     return [
         ClosedRow(id=closing.version, tx_to=head.tx, tx_to_at=head.at, replaced_by=closing.replaced_by)
@@ -207,34 +287,22 @@ def closed_rows(closings: list[Closing], head: Head) -> list[ClosedRow]:
     ]
 
 
-def _by_id(row: OpenedRow | ClosedRow) -> UUID:
-    return row.id
-
-
-def _hashes(rows: Sequence[SlotRow | SourceRow | MemoryRow | ContentRow]) -> list[tuple[UUID, bytes]]:
-    return sorted((row.id, row.hash) for row in rows)
-
-
 def seal(company_id: UUID, head: Head, verb: Verb, changes: Changes, reason_salt: bytes | None) -> TransactionRow:
-    """The transaction's own row, its hash over the one before it and everything it writes, each kind by id."""
-    entry = {
-        "v": 1,
-        "company_id": company_id,
-        "id": head.tx,
-        "at": head.at,
-        "verb": verb.verb,
-        "actor": verb.actor,
-        "request_id": verb.request_id,
-        "model": verb.model,
-        "reason": chain.salted(reason_salt, verb.reason) if reason_salt else None,
-        "writes": len(changes.memories),
-        "slots": _hashes(changes.slots),
-        "sources": _hashes(changes.sources),
-        "memories": _hashes(changes.memories),
-        "contents": _hashes(changes.contents),
-        "opened": sorted(changes.opened, key=_by_id),
-        "closed": sorted(changes.closed, key=_by_id),
-    }
+    """The transaction's own row, its hash over the one before it and everything it writes and erases."""
+    reason_hash = chain.salted(reason_salt, verb.reason) if reason_salt else None
+    entry = Entry(
+        company_id=company_id,
+        id=head.tx,
+        at=head.at,
+        verb=verb.verb,
+        actor=verb.actor,
+        request_id=verb.request_id,
+        model=verb.model,
+        writes=len(changes.memories),
+        reason=reason_hash,
+        rows=_rows(changes),
+        erased=chain.in_order(changes.erasure.tombstones if changes.erasure else ()),
+    )
     return TransactionRow(
         id=head.tx,
         at=head.at,
@@ -242,8 +310,45 @@ def seal(company_id: UUID, head: Head, verb: Verb, changes: Changes, reason_salt
         actor=verb.actor,
         reason=verb.reason,
         reason_salt=reason_salt,
+        reason_hash=reason_hash,
         request_id=verb.request_id,
         model=verb.model,
         writes=len(changes.memories),
         hash=chain.link(head.last_hash, entry),
     )
+
+
+def _rows(changes: Changes) -> list[Hashed]:
+    return sorted(
+        [
+            *(Hashed("slot", row.id, row.hash) for row in changes.slots),
+            *(Hashed("source", row.id, row.hash) for row in changes.sources),
+            *(Hashed("memory", row.id, row.hash) for row in changes.memories),
+            *(Hashed("content", row.id, row.hash) for row in changes.contents),
+            *(Hashed("embedding", row.content_id, row.hash) for row in changes.vectors),
+            *(Hashed("opened", row.id, row.hash) for row in changes.opened),
+            *(Hashed("closed", row.id, row.hash) for row in changes.closed),
+        ]
+    )
+
+
+def merged(transactions: Sequence[Changes]) -> Changes:
+    """All rows of several transactions, in order; a version that one opens and a later one closes is born closed."""
+    every = Changes(
+        slots=[row for changes in transactions for row in changes.slots],
+        sources=[row for changes in transactions for row in changes.sources],
+        memories=[row for changes in transactions for row in changes.memories],
+        contents=[row for changes in transactions for row in changes.contents],
+        vectors=[row for changes in transactions for row in changes.vectors],
+    )
+    opened: dict[UUID, OpenedRow] = {}
+    for changes in transactions:
+        for row in changes.closed:
+            if row.id in opened:
+                born = opened[row.id]
+                opened[row.id] = replace(born, tx_to=row.tx_to, tx_to_at=row.tx_to_at, replaced_by=row.replaced_by)
+            else:
+                every.closed.append(row)
+        opened.update((row.id, row) for row in changes.opened)
+    every.opened = list(opened.values())
+    return every

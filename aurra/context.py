@@ -3,12 +3,15 @@
 import asyncio
 import datetime as dt
 import time
+from collections import deque
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID
-from weakref import WeakValueDictionary
 
 import msgspec
 
+from aurra import texts
+from aurra.changes import Verb
 from aurra.errors import NotFound
 from aurra.providers.base import Embedder, LanguageModel, ModelChoice
 from aurra.settings import Settings
@@ -71,8 +74,10 @@ class Service(msgspec.Struct, kw_only=True):
     cursor_secret: bytes
     clock: Clock = database_clock
     callers: Callers = msgspec.field(default_factory=Callers)
-    writers: WeakValueDictionary[UUID, asyncio.Lock] = msgspec.field(default_factory=WeakValueDictionary)
-    """Writers of an account wait here, without a connection, so that one account cannot take them all."""
+    writers: dict[UUID, deque[Any]] = msgspec.field(default_factory=dict)
+    """The writes of each account that wait for a commit, while one is under way."""
+    tasks: set[asyncio.Task[None]] = msgspec.field(default_factory=set)
+    """What commits them; awaited before the service ends."""
     in_flight: set[tuple[UUID, str]] = msgspec.field(default_factory=set)
     """Idempotency keys whose first request is still running in this process."""
 
@@ -96,6 +101,11 @@ class Context(msgspec.Struct, kw_only=True):
     def database(self) -> Database:
         return self.service.database
 
+    def verb(self, verb: str, reason: str | None, *, model: str | None = None) -> Verb:
+        """What this request enters into the ledger about itself."""
+        actor = f"key {self.caller.key_id}"
+        return Verb(verb=verb, actor=actor, request_id=self.request_id, reason=reason, model=model)
+
     def tenant(self, asked: str | None) -> str:
         """The tenant as stored: '' is the default one. Raises NotFound for another than the key is pinned to."""
         pinned = self.caller.tenant_id
@@ -105,6 +115,9 @@ class Context(msgspec.Struct, kw_only=True):
             raise NotFound("There is nothing of that id or tenant for this key.")
         return pinned
 
-    def sees(self, tenant_id: str) -> bool:
-        """Whether a memory of that tenant exists for this key."""
-        return self.caller.tenant_id in (None, tenant_id)
+    def sees(self, tenant: str | bytes) -> bool:
+        """Whether a memory of that tenant, by its name or its digest, exists for this key."""
+        pinned = self.caller.tenant_id
+        if pinned is None:
+            return True
+        return tenant == (pinned if isinstance(tenant, str) else texts.tenant_digest(self.company_id, pinned))

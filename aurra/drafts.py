@@ -7,6 +7,9 @@ import msgspec
 
 from aurra import texts
 
+_INDEXED_CHARACTERS = 100_000
+"""PostgreSQL refuses a tsvector over 1 MiB."""
+
 SlotName = tuple[str, str, str]
 """(tenant, comparable subject, comparable attribute)."""
 
@@ -50,6 +53,11 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     extraction: dict[str, Any] | None = None
     label: str = ""
     """How an error names this item."""
+    fingerprint: int = 0
+    """Of the text; reckoned here."""
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "fingerprint", texts.fingerprint(self.text))
 
     @property
     def slot_name(self) -> SlotName | None:
@@ -63,13 +71,22 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def indexed_text(draft: Draft, turn: Turn | None, at: dt.datetime) -> str:
-    """What full-text search sees: "date. Speaker or subject: text [topic]"."""
+    """What full-text search sees of a draft."""
     day = (turn.said_at if turn and turn.said_at else None) or draft.valid_from or at
-    topic = f" [{draft.topic}]" if draft.topic and draft.topic != "General" else ""
-    return f"{day.day} {day:%B} {day:%Y}. {named_text(draft, turn)}{topic}"
+    return indexed_as(day, (turn.name if turn else None) or draft.subject, draft.text, draft.topic)
+
+
+def indexed_as(day: dt.datetime, who: str | None, text: str, topic: str) -> str:
+    """What full-text search sees: "date. Speaker or subject: text [topic]"; cut where PostgreSQL would refuse it."""
+    tag = f" [{topic}]" if topic and topic != "General" else ""
+    return f"{day.day} {day:%B} {day:%Y}. {named(who, text)}{tag}"[:_INDEXED_CHARACTERS]
 
 
 def named_text(draft: Draft, turn: Turn | None) -> str:
+    """What the embedder sees of a draft."""
+    return named((turn.name if turn else None) or draft.subject, draft.text)
+
+
+def named(who: str | None, text: str) -> str:
     """What the embedder sees: "Speaker or subject: text"."""
-    who = (turn.name if turn else None) or draft.subject
-    return f"{who}: {draft.text}" if who else draft.text
+    return f"{who}: {text}" if who else text

@@ -25,7 +25,7 @@ def fingerprint(text: str) -> int:
 
 
 def tenant_digest(company_id: UUID, tenant_id: str) -> bytes:
-    """What a tombstone keeps of the tenant: SHA-256 of account and tenant."""
+    """SHA-256 of account and tenant: tells a tenant again without naming it."""
     return hashlib.sha256(company_id.bytes + tenant_id.encode()).digest()
 
 

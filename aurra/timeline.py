@@ -125,6 +125,35 @@ def cut(pieces: Sequence[Piece], boundary: Instant, successor: UUID | None) -> l
     return left
 
 
+def correct_interval(pieces: Sequence[Piece], wrong: Piece, start: Instant, end: Instant | None) -> list[Piece]:
+    """The lane after the interval of one piece was corrected: it takes [start, end) as an assert does.
+
+    Its link is kept while its end stays; one that yields names whom it yields to. Pieces of its own memory never stand
+    in its way: those that it meets or touches become one with it.
+    """
+    others = [piece for piece in pieces if piece.memory != wrong.memory]
+    taken = claimed(others, start, end)
+    kept = [left for piece in others for left in _left_over(piece, taken, wrong.memory)]
+    own = [piece for piece in pieces if piece.memory == wrong.memory and piece is not wrong]
+    for interval in taken:
+        if interval.end == wrong.end:
+            successor = wrong.successor
+        else:
+            successor = _holder(others, interval.end) if end is None else None
+        same = (interval.start, interval.end, successor) == (wrong.start, wrong.end, wrong.successor)
+        new = _changed(wrong, start=interval.start, end=interval.end, successor=successor, op="correct")
+        own.append(wrong if same else new)
+    return sorted([*kept, *_joined(own)], key=lambda piece: piece.start)
+
+
+def retell(pieces: Sequence[Piece], memory: UUID, content: UUID) -> list[Piece]:
+    """The lane after a memory's content was corrected: its pieces say something else, over the same intervals."""
+    return [
+        msgspec.structs.replace(piece, version=None, content=content, op="correct") if piece.memory == memory else piece
+        for piece in pieces
+    ]
+
+
 def difference(
     stored: Iterable[Piece], after: Iterable[Piece], successor: UUID | None = None
 ) -> tuple[list[Closing], list[Piece]]:
@@ -149,6 +178,18 @@ def difference(
         taker = meeting[0].memory if meeting else successor
         closed.append(Closing(piece.version, taker if whole else None))
     return closed, opened
+
+
+def _joined(pieces: Sequence[Piece]) -> list[Piece]:
+    """Pieces of one memory, those that meet or touch made one: with the later end, and the link of that end."""
+    joined: list[Piece] = []
+    for piece in sorted(pieces, key=lambda piece: piece.start):
+        last = joined[-1] if joined else None
+        if last is None or before(last.end, piece.start):
+            joined.append(piece)
+        elif before(last.end, piece.end):
+            joined[-1] = _changed(last, end=piece.end, successor=piece.successor, op="correct")
+    return joined
 
 
 def _left_over(piece: Piece, taken: Sequence[Interval], memory: UUID) -> list[Piece]:

@@ -68,14 +68,16 @@ GRANT SELECT, UPDATE (last_tx, last_at, last_hash) ON ledger TO aurra_eraser;
 GRANT SELECT, UPDATE (fingerprint, answer) ON idempotency TO aurra_eraser;
 GRANT SELECT, INSERT ON tombstone TO aurra_eraser;
 
-CREATE FUNCTION erase(entry json, memories uuid[], contents uuid[], sources uuid[], slots uuid[], tombstones json)
+CREATE FUNCTION erase(account uuid, entry json, memories uuid[], contents uuid[], sources uuid[], slots uuid[], tombstones json)
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 DECLARE
-  account uuid := nullif(current_setting('aurra.company_id', true), '')::uuid;
   number bigint := (entry ->> 'id')::bigint;
   gone bigint := 0;
   counted bigint;
 BEGIN
+  IF account IS DISTINCT FROM nullif(current_setting('aurra.company_id', true), '')::uuid THEN
+    RAISE EXCEPTION 'account % is not the one of this transaction', account;
+  END IF;
   UPDATE ledger SET last_tx = number, last_at = (entry ->> 'at')::timestamptz, last_hash = decode(entry ->> 'hash', 'base64')
   WHERE company_id = account AND last_tx = number - 1;
   IF NOT FOUND THEN

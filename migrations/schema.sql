@@ -2,16 +2,18 @@
 
 CREATE EXTENSION IF NOT EXISTS btree_gist WITH SCHEMA public;
 CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public;
-CREATE FUNCTION public.erase(entry json, memories uuid[], contents uuid[], sources uuid[], slots uuid[], tombstones json) RETURNS bigint
+CREATE FUNCTION public.erase(account uuid, entry json, memories uuid[], contents uuid[], sources uuid[], slots uuid[], tombstones json) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public'
     AS $$
 DECLARE
-  account uuid := nullif(current_setting('aurra.company_id', true), '')::uuid;
   number bigint := (entry ->> 'id')::bigint;
   gone bigint := 0;
   counted bigint;
 BEGIN
+  IF account IS DISTINCT FROM nullif(current_setting('aurra.company_id', true), '')::uuid THEN
+    RAISE EXCEPTION 'account % is not the one of this transaction', account;
+  END IF;
   UPDATE ledger SET last_tx = number, last_at = (entry ->> 'at')::timestamptz, last_hash = decode(entry ->> 'hash', 'base64')
   WHERE company_id = account AND last_tx = number - 1;
   IF NOT FOUND THEN
@@ -58,7 +60,7 @@ BEGIN
   RETURN gone;
 END
 $$;
-ALTER FUNCTION public.erase(entry json, memories uuid[], contents uuid[], sources uuid[], slots uuid[], tombstones json) OWNER TO aurra_eraser;
+ALTER FUNCTION public.erase(account uuid, entry json, memories uuid[], contents uuid[], sources uuid[], slots uuid[], tombstones json) OWNER TO aurra_eraser;
 CREATE TABLE public.account (
     company_id uuid NOT NULL,
     name text NOT NULL,
@@ -375,8 +377,8 @@ ALTER TABLE public.version ENABLE ROW LEVEL SECURITY;
 GRANT ALL ON SCHEMA public TO aurra_owner;
 GRANT ALL ON SCHEMA public TO aurra_eraser;
 GRANT USAGE ON SCHEMA public TO aurra_app;
-REVOKE ALL ON FUNCTION public.erase(entry json, memories uuid[], contents uuid[], sources uuid[], slots uuid[], tombstones json) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.erase(entry json, memories uuid[], contents uuid[], sources uuid[], slots uuid[], tombstones json) TO aurra_app;
+REVOKE ALL ON FUNCTION public.erase(account uuid, entry json, memories uuid[], contents uuid[], sources uuid[], slots uuid[], tombstones json) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.erase(account uuid, entry json, memories uuid[], contents uuid[], sources uuid[], slots uuid[], tombstones json) TO aurra_app;
 GRANT SELECT ON TABLE public.account TO aurra_app;
 GRANT SELECT ON TABLE public.api_key TO aurra_app;
 GRANT UPDATE(settings) ON TABLE public.api_key TO aurra_app;

@@ -6,7 +6,7 @@ import re
 import types
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Annotated, Any, cast, get_args, get_origin
+from typing import Annotated, Any, Union, cast, get_args, get_origin
 
 import msgspec
 
@@ -40,8 +40,9 @@ def decode(op: Operation, body: bytes, path: Mapping[str, str], query: Mapping[s
         unknown = list(_unknown_fields(given, op.request, ""))
         if unknown and not op.ignores_unknown:
             raise BadRequest(f"There is no field `{unknown[0]}` here.", code="unknown_field", param=unknown[0])
-        # Clients send null for what they do not give.
-        given = {name: value for name, value in given.items() if value is not None}
+        # Clients send null for what they do not give; where null says something, the type tells it from absence.
+        telling = _where_null_tells(op.request)
+        given = {name: value for name, value in given.items() if value is not None or name in telling}
         return msgspec.convert({**given, **path}, op.request, strict=bool(body)), unknown
     except msgspec.ValidationError as error:
         raise _unprocessable(str(error)) from None
@@ -104,6 +105,18 @@ def _unknown_fields(value: Any, type_: Any, at: str) -> Iterator[str]:
 @cache
 def _fields(type_: type[msgspec.Struct]) -> dict[str, Any]:
     return {field.encode_name: field.type for field in msgspec.structs.fields(type_)}
+
+
+@cache
+def _where_null_tells(type_: type[msgspec.Struct]) -> frozenset[str]:
+    return frozenset(name for name, inner in _fields(type_).items() if msgspec.UnsetType in _members(inner))
+
+
+def _members(type_: Any) -> tuple[Any, ...]:
+    """The members of a union, through what it is annotated with."""
+    if get_origin(type_) is Annotated:
+        return _members(get_args(type_)[0])
+    return get_args(type_) if get_origin(type_) in (types.UnionType, Union) else (type_,)
 
 
 def _too_deep() -> BadRequest:

@@ -4,7 +4,7 @@ import msgspec
 
 from aurra.context import Context
 from aurra.errors import BadRequest
-from aurra.ops import writing
+from aurra.ops import metering
 from aurra.ops.registry import operation
 from aurra.store import accounts, ledger
 from aurra.types.accounts import AgentSettings, AgentSettingsChange, Nothing, PlanStatus
@@ -36,7 +36,7 @@ async def update_settings(ctx: Context, request: AgentSettingsChange) -> AgentSe
 async def plan_status(ctx: Context, request: Nothing) -> PlanStatus:
     """The plan, and how much of it this month has used."""
     async with ctx.database.read(ctx.company_id) as tx:
-        return writing.plan_status(await ledger.head(tx, ctx.service.clock()))
+        return metering.plan_status(await ledger.head(tx, ctx.service.clock()))
 
 
 def _require_range(value: float | None, name: str, low: float, high: float) -> None:

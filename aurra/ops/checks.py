@@ -5,6 +5,7 @@ from uuid import UUID
 from aurra import texts
 from aurra.context import Context
 from aurra.errors import BadRequest, NotFound, Unprocessable
+from aurra.planning.changing import erased_by
 from aurra.store import memories
 from aurra.store.pool import Transaction
 
@@ -62,9 +63,21 @@ def parse_id(text: str) -> UUID:
         raise missing() from None
 
 
+def parse_number(number: int | str) -> int:
+    """A transaction's number in a path. What is no number is the number of nothing: the same 404."""
+    text = str(number)
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise missing("transaction")
+    return int(text)
+
+
 async def get_identity(ctx: Context, tx: Transaction, memory_id: UUID) -> memories.Identity:
-    """The memory, if this key sees it; else the one 404."""
+    """The memory, if this key sees it; else the one 404, or that of what was erased."""
     identity = await memories.find_identity(tx, memory_id)
+    if identity is None:
+        erased = await memories.find_erased(tx, memory_id)
+        if erased and ctx.sees(erased.tenant):
+            raise erased_by(erased.number)
     if identity is None or not ctx.sees(identity.tenant_id):
         raise missing()
     return identity

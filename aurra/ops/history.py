@@ -96,7 +96,7 @@ async def list_transactions(ctx: Context, request: TransactionList) -> Transacti
 @operation("transactions.get", "GET", "/agent/transactions/{tx}", scope="audit:read")
 async def get(ctx: Context, request: TransactionGet) -> TransactionFound:
     """One transaction: who, when, why, and every version that it opened and closed."""
-    number = _number(request.tx)
+    number = checks.parse_number(request.tx)
     tenant = _tenant(ctx, None)
     async with ctx.database.read(ctx.company_id) as tx:
         moment = await resolve(tx, ctx.service.clock(), request.as_of, request.transaction_as_of)
@@ -238,12 +238,6 @@ def _place(change: Change) -> tuple[bool, str, str, str, str]:
 def _tenant(ctx: Context, asked: str | None) -> str | None:
     """The tenant whose transactions are read; None is all of them, for a key that is not pinned to one."""
     return None if asked is None and ctx.caller.tenant_id is None else ctx.tenant(asked)
-
-
-def _number(asked: int | str) -> int:
-    """A transaction's number. Text that is none is the number of nothing: 0."""
-    text = str(asked)
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
 
 def _next(ctx: Context, last: EntryRow, moment: Moment, *, is_ascending: bool) -> str:

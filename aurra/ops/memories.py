@@ -7,17 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aurra import plans
-from aurra.changes import Head, Verb
+from aurra.changes import Changes, Head
 from aurra.context import Context
 from aurra.drafts import Draft
 from aurra.errors import AurraError, BadRequest
-from aurra.ops import drafting, views, writing
+from aurra.ops import drafting, metering, views, writing
+from aurra.ops.committing import Decision
 from aurra.ops.drafting import Prepared
 from aurra.ops.registry import MIB, operation
-from aurra.ops.writing import Decision
-from aurra.planning import Outcome, Planner
-from aurra.store import believed as believed_store
-from aurra.store.pool import Transaction
+from aurra.planning.asserting import Outcome, Planner
+from aurra.planning.world import World
+from aurra.store.world import Needs
 from aurra.types.common import Answer, TransactionRef
 from aurra.types.memories import (
     AutoSupersede,
@@ -39,6 +39,7 @@ class Asserted(msgspec.Struct):
 
     outcomes: list[list[Outcome]]
     errors: dict[int, AurraError]
+    changes: Changes
     receipt: Receipt
 
 
@@ -54,15 +55,21 @@ async def add(ctx: Context, request: MemoryWrite) -> MemoryWritten:
             return stored
         prepared = await drafting.prepare(ctx, request)
         drafting.require_few(prepared.drafts)
-        decide = _decide(
-            ctx,
-            [prepared],
-            reason=request.reason,
-            dry_run=request.dry_run,
-            answer=lambda asserted, transaction: _written(ctx, request, prepared, asserted, transaction),
-            vectors=await drafting.embed(ctx, prepared.drafts, {0: prepared.turns}),
-        )
-        return await writing.write(ctx, print_, MemoryWritten, decide)
+        vectors = await drafting.embed(ctx, prepared.drafts, {0: prepared.turns})
+
+        def plan(world: World, head: Head) -> Decision:
+            items = Items([prepared], vectors)
+            asserted = _assert(ctx, world, head, items, None, dry_run=request.dry_run)
+            return _decision(
+                ctx,
+                items,
+                asserted,
+                request,
+                lambda transaction: _written(ctx, request, prepared, asserted, transaction),
+            )
+
+        needs = Needs.of_drafts(prepared.drafts, {0: prepared.turns})
+        return await writing.write(ctx, print_, MemoryWritten, needs, plan)
 
 
 @operation(
@@ -86,16 +93,21 @@ async def bulk(ctx: Context, request: BulkWrite) -> BulkWritten:
         drafts = [draft for item in items if item for draft in item.drafts]
         drafting.require_few(drafts)
         dialogs = {index: item.turns for index, item in enumerate(items) if item}
-        decide = _decide(
-            ctx,
-            items,
-            reason=request.reason,
-            dry_run=request.dry_run,
-            answer=lambda asserted, transaction: _bulk_written(ctx, items, asserted, transaction, request.dry_run),
-            vectors=await drafting.embed(ctx, drafts, dialogs),
-            errors=errors if request.mode == "partial" else None,
-        )
-        return await writing.write(ctx, print_, BulkWritten, decide)
+        vectors = await drafting.embed(ctx, drafts, dialogs)
+
+        def plan(world: World, head: Head) -> Decision:
+            prepared = Items(items, vectors)
+            refused = dict(errors) if request.mode == "partial" else None
+            asserted = _assert(ctx, world, head, prepared, refused, dry_run=request.dry_run)
+            return _decision(
+                ctx,
+                prepared,
+                asserted,
+                request,
+                lambda transaction: _bulk_written(ctx, items, asserted, transaction, request.dry_run),
+            )
+
+        return await writing.write(ctx, print_, BulkWritten, Needs.of_drafts(drafts, dialogs), plan)
 
 
 async def _prepare_items(ctx: Context, request: BulkWrite) -> tuple[list[Prepared | None], dict[int, AurraError]]:
@@ -127,66 +139,59 @@ def _of_item(error: AurraError, index: int) -> AurraError:
     return error
 
 
-def _decide(
+class Items:
+    """Prepared items with the vectors of their drafts."""
+
+    def __init__(self, items: Sequence[Prepared | None], vectors: Vectors) -> None:
+        left = iter(vectors)
+        self.items = items
+        self.vectors = [[next(left) for _ in item.drafts] if item else [] for item in items]
+        self.dialogs = {index: item.turns for index, item in enumerate(items) if item}
+
+
+def _assert(
+    ctx: Context, world: World, head: Head, items: Items, refused: dict[int, AurraError] | None, *, dry_run: bool
+) -> Asserted:
+    """Applies the items. With `refused`, one that cannot be is put there; without, it is raised."""
+    model = ctx.service.embedder.name if ctx.service.embedder else ""
+    while True:
+        attempt = world.child()
+        planner = Planner(head, attempt, items.dialogs, model)
+        outcomes = _assert_items(planner, head, items, refused)
+        if outcomes is not None and not _refuse_lost(planner, outcomes, refused):
+            break
+    changes = planner.changes()
+    world.absorb(attempt)
+    return Asserted(outcomes, refused or {}, changes, views.receipt(changes, dry_run=dry_run))
+
+
+def _decision(
     ctx: Context,
-    items: Sequence[Prepared | None],
-    *,
-    reason: str | None,
-    dry_run: bool,
-    answer: Callable[[Asserted, TransactionRef], Answer],
-    vectors: Vectors,
-    errors: dict[int, AurraError] | None = None,
-) -> writing.Decide:
-    """The decision over prepared items. With `errors`, an item that cannot be is put there; without, it is raised."""
-
-    async def decide(tx: Transaction, head: Head) -> Decision:
-        drafts = [draft for item in items if item for draft in item.drafts]
-        dialogs = {index: item.turns for index, item in enumerate(items) if item}
-        believed = await believed_store.load(tx, drafts, dialogs)
-        stored = believed_store.stored_pieces(believed)
-        refused = None if errors is None else dict(errors)
-        by_item = _by_item(items, vectors)
-        while True:
-            planner = Planner(head, believed.copy(), dialogs)
-            outcomes = _assert_items(planner, head, items, by_item, refused)
-            if outcomes is not None and not _refuse_lost(planner, outcomes, refused):
-                break
-        changes = planner.changes()
-        asserted = Asserted(outcomes, refused or {}, views.receipt(changes, stored, dry_run=dry_run))
-        models = [item.extraction.model for item in items if item and item.extraction.model]
-        return Decision(
-            verb=Verb(
-                verb="assert",
-                actor=f"key {ctx.caller.key_id}",
-                request_id=ctx.request_id,
-                reason=reason,
-                model=models[0] if models else None,
-            ),
-            changes=changes,
-            answer=lambda transaction: answer(asserted, transaction),
-            dry_run=dry_run,
-        )
-
-    return decide
-
-
-def _by_item(items: Sequence[Prepared | None], vectors: Vectors) -> list[Vectors]:
-    """The vectors of each item's drafts."""
-    left = iter(vectors)
-    return [[next(left) for _ in item.drafts] if item else [] for item in items]
+    items: Items,
+    asserted: Asserted,
+    request: MemoryWrite | BulkWrite,
+    answer: Callable[[TransactionRef], Answer],
+) -> Decision:
+    models = [item.extraction.model for item in items.items if item and item.extraction.model]
+    return Decision(
+        verb=ctx.verb("assert", request.reason, model=models[0] if models else None),
+        changes=asserted.changes,
+        answer=answer,
+        dry_run=request.dry_run,
+        quotes=[outcome.memory for item in asserted.outcomes for outcome in item],
+    )
 
 
 def _assert_items(
     planner: Planner,
     head: Head,
-    items: Sequence[Prepared | None],
-    vectors: Sequence[Vectors],
+    items: Items,
     refused: dict[int, AurraError] | None,
 ) -> list[list[Outcome]] | None:
     """The outcomes of each item's drafts, applied in order. An item that cannot be goes to `refused`, where there is
     one; None when part of it had been applied, so that all must be planned again without it."""
     outcomes: list[list[Outcome]] = []
-    for index, item in enumerate(items):
+    for index, item in enumerate(items.items):
         done: list[Outcome] = []
         outcomes.append(done)
         if item is None or (refused and index in refused):
@@ -194,7 +199,7 @@ def _assert_items(
         try:
             if refused is not None:
                 _admit_item(planner, head, item.drafts)
-            for draft, vector in zip(item.drafts, vectors[index], strict=True):
+            for draft, vector in zip(item.drafts, items.vectors[index], strict=True):
                 done.append(planner.assert_draft(draft, vector))
         except AurraError as error:
             if refused is None:
@@ -209,7 +214,7 @@ def _admit_item(planner: Planner, head: Head, drafts: Sequence[Draft]) -> None:
     """Returns when all drafts of an item can be asserted and the plan still has room for them."""
     cost = sum(planner.inspect(draft) is None for draft in drafts)
     if cost and isinstance(plans.admit(head.writes_limit, head.meter, planner.cost + cost, head.at), plans.Blocked):
-        raise writing.plan_exceeded(head, cost)
+        raise metering.plan_exceeded(head, cost)
 
 
 def _refuse_lost(planner: Planner, outcomes: list[list[Outcome]], refused: dict[int, AurraError] | None) -> bool:

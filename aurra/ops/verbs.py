@@ -1,24 +1,26 @@
-"""Verbs on a memory that is there: supersede, end, retract."""
+"""Verbs on a memory that is there: supersede and end, correct, retract."""
 
-import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable
 from uuid import UUID
 
-from aurra import instants, timeline
-from aurra.changes import Changes, Head, Verb, closed_rows, opened_rows
-from aurra.context import Context
-from aurra.errors import BadRequest, Conflict
-from aurra.ids import Ids
-from aurra.ops import checks, views, writing
-from aurra.ops.registry import operation
-from aurra.ops.writing import Decision
-from aurra.store import memories
-from aurra.store.memories import Identity
-from aurra.store.pool import Transaction
-from aurra.timeline import Piece
-from aurra.types.verbs import Retract, Retracted, Supersede, Superseded
+from msgspec import UNSET
 
-_LONGEST_CHAIN = 10_000
+from aurra import instants
+from aurra.changes import Changes, Head
+from aurra.context import Context
+from aurra.drafts import named
+from aurra.errors import BadRequest
+from aurra.ops import checks, views, writing
+from aurra.ops.committing import Decision
+from aurra.ops.registry import operation
+from aurra.planning import changing
+from aurra.planning.changing import Retold
+from aurra.planning.world import World
+from aurra.store import memories
+from aurra.store.world import Needs
+from aurra.types.common import TransactionRef
+from aurra.types.receipts import Receipt
+from aurra.types.verbs import Correct, Corrected, Delete, Retract, Retracted, Supersede, Superseded
 
 
 @operation(
@@ -38,40 +40,101 @@ async def supersede(ctx: Context, request: Supersede) -> Superseded:
     successor = _successor_id(request.superseded_by, memory_id)
     given = instants.parse_optional(request.valid_to, "valid_to")
 
-    async def decide(tx: Transaction, head: Head) -> Decision:
-        identity = await checks.get_identity(ctx, tx, memory_id)
-        pieces = await _believed(tx, identity)
-        replacement = await _replacement(ctx, tx, identity, successor)
-        boundary = _boundary(pieces, replacement, given, head.at)
-        if successor is None:
-            _require_longer(pieces, boundary)
+    def plan(world: World, head: Head) -> Decision:
+        if successor is not None:
+            known = changing.memory_of(world, memory_id, ctx.sees)
+            by = changing.memory_of(world, successor, ctx.sees)
+            changes, ended = changing.supersede(world, head, known, by, given)
         else:
-            await _require_free(tx, pieces, memory_id, successor)
-        left = timeline.cut(pieces, boundary, successor)
-        ended = (left[-1].end if left else None) or boundary
-        changes = _changes(head, identity, pieces, left, successor)
-        return Decision(
-            verb=_verb(ctx, "end" if successor is None else "supersede", request.reason),
-            changes=changes,
-            answer=lambda transaction: Superseded(
+            assert given is not None
+            changes, ended = changing.end(world, head, changing.memory_of(world, memory_id, ctx.sees), given)
+        return _decision(
+            ctx,
+            request,
+            "end" if successor is None else "supersede",
+            memory_id,
+            changes,
+            lambda transaction, receipt: Superseded(
                 status="superseded",
                 memory_id=str(memory_id),
-                superseded_by=request.superseded_by and str(successor),
+                superseded_by=None if successor is None else str(successor),
                 valid_to=instants.show(ended),
                 transaction=transaction,
-                receipt=views.receipt(changes, pieces, dry_run=request.dry_run),
+                receipt=receipt,
                 dry_run=request.dry_run,
             ),
-            dry_run=request.dry_run,
         )
 
     print_ = writing.fingerprint(ctx, "memories.supersede", request)
     with writing.in_flight(ctx, print_):
-        return await writing.write(ctx, print_, Superseded, decide)
+        needs = Needs(memories=frozenset({memory_id} if successor is None else {memory_id, successor}))
+        return await writing.write(ctx, print_, Superseded, needs, plan)
+
+
+@operation(
+    "memories.correct",
+    "POST",
+    "/memories/{memory_id}/correct",
+    scope="memories:write",
+    aliases=("/agent/memories/{memory_id}/correct",),
+    is_idempotent=True,
+)
+async def correct(ctx: Context, request: Correct) -> Corrected:
+    """Puts the record right: what a memory says, or when it holds, was wrong. Its id stays, and what was believed.
+
+    An interval takes its place in the slot as a new memory's does. With several pieces, `version` names the one whose
+    interval is wrong.
+    """
+    memory_id = checks.parse_id(request.memory_id)
+    valid_from = instants.parse_optional(request.valid_from, "valid_from")
+    valid_to = UNSET if request.valid_to is UNSET else instants.parse_optional(request.valid_to, "valid_to")
+    version = None if request.version is None else checks.parse_uuid(request.version, "version")
+    if request.content is not None and not request.content.strip():
+        raise BadRequest("`content` must not be empty; to take a memory back, retract it.", param="content")
+    print_ = writing.fingerprint(ctx, "memories.correct", request)
+    with writing.in_flight(ctx, print_):
+        if (stored := await writing.find_replay(ctx, print_, Corrected)) is not None:
+            return stored
+        retold = None if request.content is None else await _retold(ctx, memory_id, request.content)
+
+        def plan(world: World, head: Head) -> Decision:
+            known = changing.memory_of(world, memory_id, ctx.sees)
+            changes = changing.correct(
+                world, head, known, retold=retold, valid_from=valid_from, valid_to=valid_to, version=version
+            )
+            return _decision(
+                ctx,
+                request,
+                "correct",
+                memory_id,
+                changes,
+                lambda transaction, receipt: Corrected(
+                    status="unchanged" if changes.is_empty else "corrected",
+                    memory_id=str(memory_id),
+                    transaction=transaction,
+                    receipt=receipt,
+                    dry_run=request.dry_run,
+                ),
+            )
+
+        return await writing.write(ctx, print_, Corrected, Needs(memories=frozenset({memory_id})), plan)
 
 
 @operation(
     "memories.retract",
+    "POST",
+    "/memories/{memory_id}/retract",
+    scope="memories:write",
+    aliases=("/agent/memories/{memory_id}/retract",),
+    is_idempotent=True,
+)
+async def retract(ctx: Context, request: Retract) -> Retracted:
+    """Stops believing a memory: the record was wrong. It stays visible at earlier transactions."""
+    return await _retract(ctx, request, "memories.retract")
+
+
+@operation(
+    "memories.delete",
     "DELETE",
     "/memories/{memory_id}",
     scope="memories:write",
@@ -79,34 +142,52 @@ async def supersede(ctx: Context, request: Supersede) -> Superseded:
     aliases=("/agent/memories/{memory_id}",),
     is_idempotent=True,
 )
-async def retract(ctx: Context, request: Retract) -> Retracted:
-    """Stops believing a memory: the record was wrong. It stays visible at earlier transactions."""
+async def delete(ctx: Context, request: Delete) -> Retracted:
+    """Retracts a memory, as POST …/retract does. What must go for good is erased."""
+    return await _retract(ctx, request, "memories.delete")
+
+
+async def _retract(ctx: Context, request: Retract | Delete, name: str) -> Retracted:
     memory_id = checks.parse_id(request.memory_id)
 
-    async def decide(tx: Transaction, head: Head) -> Decision:
-        identity = await checks.get_identity(ctx, tx, memory_id)
-        pieces = await _believed(tx, identity)
-        changes = _changes(head, identity, pieces, [], None)
-        return Decision(
-            verb=_verb(ctx, "retract", request.reason),
-            changes=changes,
-            answer=lambda transaction: Retracted(
+    def plan(world: World, head: Head) -> Decision:
+        changes = changing.retract(world, head, changing.memory_of(world, memory_id, ctx.sees))
+        return _decision(
+            ctx,
+            request,
+            "retract",
+            memory_id,
+            changes,
+            lambda transaction, receipt: Retracted(
                 status="retracted",
                 memory_id=str(memory_id),
                 transaction=transaction,
-                receipt=views.receipt(changes, pieces, dry_run=request.dry_run),
+                receipt=receipt,
                 dry_run=request.dry_run,
             ),
-            dry_run=request.dry_run,
         )
 
-    print_ = writing.fingerprint(ctx, "memories.retract", request)
+    print_ = writing.fingerprint(ctx, name, request)
     with writing.in_flight(ctx, print_):
-        return await writing.write(ctx, print_, Retracted, decide)
+        return await writing.write(ctx, print_, Retracted, Needs(memories=frozenset({memory_id})), plan)
 
 
-def _verb(ctx: Context, verb: str, reason: str | None) -> Verb:
-    return Verb(verb=verb, actor=f"key {ctx.caller.key_id}", request_id=ctx.request_id, reason=reason)
+def _decision(
+    ctx: Context,
+    request: Supersede | Correct | Retract | Delete,
+    verb: str,
+    memory_id: UUID,
+    changes: Changes,
+    answer: Callable[[TransactionRef, Receipt], Superseded | Corrected | Retracted],
+) -> Decision:
+    receipt = views.receipt(changes, dry_run=request.dry_run)
+    return Decision(
+        verb=ctx.verb(verb, request.reason),
+        changes=changes,
+        answer=lambda transaction: answer(transaction, receipt),
+        dry_run=request.dry_run,
+        quotes=[memory_id],
+    )
 
 
 def _successor_id(text: str | None, memory_id: UUID) -> UUID | None:
@@ -118,78 +199,12 @@ def _successor_id(text: str | None, memory_id: UUID) -> UUID | None:
     return successor
 
 
-async def _believed(tx: Transaction, identity: Identity) -> list[Piece]:
-    """All pieces of the memory. Raises Conflict (not_believed) when it has none."""
-    pieces = [row.piece() for row in await memories.open_of_memory(tx, identity.id)]
-    if not pieces:
-        raise Conflict(
-            f"Nothing of this memory is believed: transaction {identity.last_closed} closed it.", code="not_believed"
-        )
-    return pieces
-
-
-async def _replacement(ctx: Context, tx: Transaction, old: Identity, successor: UUID | None) -> list[Piece]:
-    """The pieces of the memory that takes over; of the same tenant, and believed."""
-    if successor is None:
-        return []
-    identity = await checks.get_identity(ctx, tx, successor)
-    if identity.tenant_id != old.tenant_id:
-        raise BadRequest("A memory can only be superseded by one of its own tenant.", param="superseded_by")
-    return await _believed(tx, identity)
-
-
-def _boundary(
-    pieces: Sequence[Piece], replacement: Sequence[Piece], given: dt.datetime | None, now: dt.datetime
-) -> dt.datetime:
-    """`valid_to` if given; else the replacement's start if later than the old one's; else now."""
-    first = pieces[0].start
-    if given is not None:
-        if given <= first:
-            raise BadRequest(
-                f"`valid_to` must be later than the memory's start, {instants.show(first)}; "
-                f"to take the memory back altogether, retract it: DELETE /memories/{pieces[0].memory}.",
-                code="empty_interval",
-                param="valid_to",
-            )
-        return given
-    if replacement and replacement[0].start > first:
-        return replacement[0].start
-    return now
-
-
-def _require_longer(pieces: Sequence[Piece], boundary: dt.datetime) -> None:
-    if not any(timeline.before(boundary, piece.end) for piece in pieces):
-        ended = instants.show_optional(pieces[-1].end)
-        raise Conflict(f"The memory ends at {ended} already.", code="already_ended", param="valid_to")
-
-
-async def _require_free(tx: Transaction, pieces: Sequence[Piece], memory_id: UUID, successor: UUID) -> None:
-    """Returns when the last piece has no believed successor, and the new one does not lead back here."""
-    current = pieces[-1].successor
-    if current is not None and await memories.open_of_memory(tx, current):
-        raise Conflict(
-            f"The memory is superseded by {current} already; supersede that one.",
-            code="already_superseded",
-            param="superseded_by",
-        )
-    at: UUID | None = successor
-    for _ in range(_LONGEST_CHAIN):
-        following = await memories.open_of_memory(tx, at) if at else []
-        at = following[-1].superseded_by if following else None
-        if at is None:
-            return
-        if at == memory_id:
-            raise BadRequest(
-                "That would be a circle: the memory itself took over from its successor.", param="superseded_by"
-            )
-
-
-def _changes(
-    head: Head, identity: Identity, before: Sequence[Piece], after: Sequence[Piece], successor: UUID | None
-) -> Changes:
-    closings, opened = timeline.difference(before, after, successor)
-    ids = Ids(head.at)
-    return Changes(
-        closed=closed_rows(closings, head),
-        opened=opened_rows(opened, {identity.id: identity.tenant_id}, head, [ids.new() for _ in opened]),
-    )
+async def _retold(ctx: Context, memory_id: UUID, text: str) -> Retold:
+    """The new content with its vector. Whom a memory is about, and who said it, never changes."""
+    async with ctx.database.read(ctx.company_id) as tx:
+        await checks.get_identity(ctx, tx, memory_id)
+        told = await memories.told_by(tx, memory_id)
+    who = told.speaker or told.subject
+    embedder = ctx.service.embedder
+    vector = None if embedder is None else (await embedder.embed([named(who, text)]))[0]
+    return Retold(text=text, who=who, said_at=told.said_at, vector=vector, model=embedder.name if embedder else "")

@@ -1,6 +1,5 @@
 """Rows of the store as the wire shows them."""
 
-from collections.abc import Iterable
 from typing import Any, Literal
 from uuid import UUID
 
@@ -12,7 +11,6 @@ from aurra.context import Context
 from aurra.freshness import Standing, standing
 from aurra.ops.moments import Moment
 from aurra.store.memories import PieceRow
-from aurra.timeline import Piece
 from aurra.types.memories import Memory, PieceRef, ScoredMemory, SourceCitation, Temporal
 from aurra.types.receipts import Receipt, VersionRef
 
@@ -83,10 +81,9 @@ def source_citation(row: PieceRow) -> SourceCitation:
     )
 
 
-def receipt(changes: Changes, stored: Iterable[Piece], *, dry_run: bool) -> Receipt:
-    """What a transaction opens and closes; `stored` are the pieces it was planned on. A dry run has no new ids."""
+def receipt(changes: Changes, *, dry_run: bool) -> Receipt:
+    """What a transaction opens and closes. A dry run has no new ids."""
     born = {row.id for row in changes.memories} if dry_run else set[UUID]()
-    pieces = {piece.version: piece for piece in stored}
     opened = [
         VersionRef(
             memory_id=None if row.memory_id in born else str(row.memory_id),
@@ -100,14 +97,14 @@ def receipt(changes: Changes, stored: Iterable[Piece], *, dry_run: bool) -> Rece
     ]
     closed = [
         VersionRef(
-            memory_id=str(pieces[row.id].memory),
+            memory_id=str(piece.memory),
             version=str(row.id),
-            valid_from=instants.show(pieces[row.id].start),
-            valid_to=instants.show_optional(pieces[row.id].end),
+            valid_from=instants.show(piece.start),
+            valid_to=instants.show_optional(piece.end),
             op="closed",
             superseded_by=None if row.replaced_by in born else _text(row.replaced_by),
         )
-        for row in changes.closed
+        for row, piece in zip(changes.closed, changes.gone, strict=True)
     ]
     return Receipt(opened=opened, closed=closed)
 

@@ -1,4 +1,4 @@
-"""The one way to write: idempotency, the ledger lock, the plan, the rows, the answer kept, then COMMIT.
+"""The one way to write: with an idempotency key, through the group commit of the account.
 
 Everything outside the database (embedding, models) has happened before `write` is called.
 """
@@ -6,43 +6,21 @@ Everything outside the database (embedding, models) has happened before `write` 
 import asyncio
 import contextlib
 import hashlib
-import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import Generator
 from typing import TypeVar
 
 import msgspec
 
-from aurra import chain, instants, plans
-from aurra.changes import Changes, Head, Verb, seal
+from aurra import chain
 from aurra.context import Context
-from aurra.errors import AurraError, BadRequest, Conflict, PlanLimitExceeded, Unavailable, Unprocessable
+from aurra.errors import AurraError, BadRequest, Conflict
+from aurra.ops import committing
+from aurra.ops.committing import Decide, Fingerprint, Plan, Write
 from aurra.store import ledger
-from aurra.store.pool import ConstraintBroken, Transaction
-from aurra.types.accounts import PlanStatus
-from aurra.types.common import Answer, Request, TransactionRef
+from aurra.store.world import Needs
+from aurra.types.common import Answer, Request
 
 A = TypeVar("A", bound=Answer)
-_TRIES = 5
-_WAIT_SECONDS = 10
-
-
-class Decision(msgspec.Struct, kw_only=True):
-    """What a verb decided under the lock: the rows (None or empty changes nothing), and how to answer."""
-
-    verb: Verb
-    changes: Changes | None
-    answer: Callable[[TransactionRef], Answer]
-    dry_run: bool = False
-
-
-Decide = Callable[[Transaction, Head], Awaitable[Decision]]
-
-
-class Fingerprint(msgspec.Struct, frozen=True):
-    """An idempotency key and the request it came with."""
-
-    key: str
-    digest: bytes
 
 
 def fingerprint(ctx: Context, operation: str, request: Request) -> Fingerprint | None:
@@ -89,118 +67,36 @@ async def find_replay(ctx: Context, print_: Fingerprint | None, answer: type[A])
         return None
     async with ctx.database.read(ctx.company_id) as tx:
         head = await ledger.head(tx, ctx.service.clock())
-        return await _stored(ctx, tx, head, print_, answer)
+        stored = await ledger.find_answer(tx, print_.key, head.at)
+    return committing.replay(ctx, stored, print_, answer) if stored else None
 
 
-async def write(ctx: Context, print_: Fingerprint | None, answer: type[A], decide: Decide) -> A:
-    """Commits what `decide` decides and returns its answer, or the stored answer of the key's first request.
-
-    A race lost to another process is planned again. Raises PlanLimitExceeded, and whatever `decide` raises; then
-    nothing is stored.
-    """
-    for attempt in range(1, _TRIES + 1):
-        try:
-            async with _turn(ctx), ctx.database.begin(ctx.company_id) as tx:
-                return await _commit(ctx, tx, print_, answer, decide)
-        except ConstraintBroken as broken:
-            if attempt == _TRIES:
-                raise Unavailable(
-                    f"The write met the rule {broken.constraint} {_TRIES} times; nothing was stored."
-                ) from broken
-    raise AssertionError("unreachable")
+async def write(ctx: Context, print_: Fingerprint | None, answer: type[A], needs: Needs, plan: Plan) -> A:
+    """Commits what `plan` decides, with whatever else waits, and returns its answer, or the stored answer of the key's
+    first request. Raises PlanLimitExceeded, and whatever `plan` raises; then nothing is stored."""
+    key = print_.key if print_ else None
+    return await _committed(ctx, print_, answer, msgspec.structs.replace(needs, key=key), plan=plan)
 
 
-@contextlib.asynccontextmanager
-async def _turn(ctx: Context) -> AsyncGenerator[None]:
-    """This process writes to one account in one transaction at a time. Raises Unavailable after ten seconds' wait."""
-    lock = ctx.service.writers.setdefault(ctx.company_id, asyncio.Lock())
-    try:
-        async with asyncio.timeout(_WAIT_SECONDS):
-            await lock.acquire()
-    except TimeoutError:
-        raise Unavailable("Too many writes of this account are waiting; nothing was stored.") from None
-    try:
-        yield
-    finally:
-        lock.release()
+async def write_alone(ctx: Context, print_: Fingerprint | None, answer: type[A], decide: Decide) -> A:
+    """As `write`, for what must read more under the lock than a plan can say beforehand."""
+    return await _committed(ctx, print_, answer, Needs(key=print_.key if print_ else None), decide=decide)
 
 
-async def _commit(ctx: Context, tx: Transaction, print_: Fingerprint | None, answer: type[A], decide: Decide) -> A:
-    head = await ledger.lock(tx, ctx.service.clock())
-    if print_ and (stored := await _stored(ctx, tx, head, print_, answer)) is not None:
-        return stored
-    decision = await decide(tx, head)
-    changes = decision.changes
-    if decision.dry_run or changes is None or changes.is_empty:
-        ctx.plan_warning = plans.warning(_admit(head, changes))
-        done = decision.answer(TransactionRef(id=head.last_tx, at=instants.show(head.last_at)))
-    else:
-        await _apply(ctx, tx, head, decision.verb, changes)
-        done = decision.answer(TransactionRef(id=head.tx, at=instants.show(head.at)))
-    if ctx.plan_warning:
-        done.warnings.append(ctx.plan_warning)
-    if print_ and not decision.dry_run:
-        await ledger.store_answer(tx, print_.key, print_.digest, msgspec.json.encode(done), head.at)
-    return msgspec.convert(done, answer) if not isinstance(done, answer) else done
-
-
-async def _apply(ctx: Context, tx: Transaction, head: Head, verb: Verb, changes: Changes) -> None:
-    verdict = _admit(head, changes)
-    ctx.plan_warning = plans.warning(verdict)
-    entry = seal(ctx.company_id, head, verb, changes, secrets.token_bytes(32) if verb.reason else None)
-    model = ctx.service.embedder.name if ctx.service.embedder else ""
-    await ledger.apply(tx, head, entry, changes, verdict.meter, model)
-
-
-def _admit(head: Head, changes: Changes | None) -> plans.Allowed | plans.InGrace:
-    """The plan's verdict on what would be written. Raises PlanLimitExceeded."""
-    cost = len(changes.memories) if changes else 0
-    match plans.admit(head.writes_limit, head.meter, cost, head.at):
-        case plans.Blocked():
-            raise plan_exceeded(head, cost)
-        case verdict:
-            return verdict
-
-
-def plan_status(head: Head) -> PlanStatus:
-    """The plan and its meter at the head's instant."""
-    state = plans.state(head.writes_limit, head.meter, head.at)
-    return PlanStatus(
-        plan_tier=head.plan,
-        writes_used=state.meter.writes_used,
-        writes_limit=state.writes_limit,
-        writes_remaining=state.writes_remaining,
-        in_grace_period=state.in_grace_period,
-        blocked=state.blocked,
-        period_start=instants.show(state.meter.period_start),
-        period_end=instants.show(state.period_end),
-        grace_ends_at=instants.show_optional(state.grace_ends_at),
-    )
-
-
-def plan_exceeded(head: Head, cost: int) -> PlanLimitExceeded:
-    """The 402, with the fields of /plan/status."""
-    fields = msgspec.to_builtins(plan_status(head))
-    del fields["warnings"]
-    state = plans.state(head.writes_limit, head.meter, head.at)
-    left = 0 if state.blocked else state.hard_limit - state.meter.writes_used
-    message = (
-        f"The plan {head.plan} allows {head.writes_limit} writes a month; this request makes {cost}, and {left} are "
-        f"left. Reads still work; the next period begins at {fields['period_end']}."
-    )
-    return PlanLimitExceeded({"error": "plan_limit_exceeded", "message": message, **fields})
-
-
-async def _stored(ctx: Context, tx: Transaction, head: Head, print_: Fingerprint, answer: type[A]) -> A | None:
-    found = await ledger.find_answer(tx, print_.key, head.at)
-    if found is None:
-        return None
-    if found.fingerprint != print_.digest:
-        raise Unprocessable(
-            "This Idempotency-Key was used with another request.", code="idempotency_mismatch", param="Idempotency-Key"
-        )
-    ctx.replayed = True
-    return msgspec.json.decode(found.answer, type=answer)
+async def _committed(
+    ctx: Context,
+    print_: Fingerprint | None,
+    answer: type[A],
+    needs: Needs,
+    *,
+    plan: Plan | None = None,
+    decide: Decide | None = None,
+) -> A:
+    done: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    write = Write(ctx=ctx, print_=print_, answer=answer, needs=needs, plan=plan, decide=decide, done=done)
+    found = await committing.commit(write)
+    assert isinstance(found, answer)
+    return found
 
 
 def as_item_error(error: AurraError) -> dict[str, object]:

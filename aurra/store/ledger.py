@@ -2,13 +2,15 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
 
 import msgspec
 
-from aurra.changes import Changes, Head, TransactionRow
-from aurra.plans import Meter
+from aurra.changes import Changes, Erasure, Head, TransactionRow
 from aurra.store.pool import Transaction, half_vector
 from aurra.store.queries import load
+from aurra.store.world import StoredAnswer
 
 _Q = load("ledger")
 ANSWERS_KEPT = dt.timedelta(hours=24)
@@ -19,9 +21,17 @@ class Numbered(msgspec.Struct, frozen=True):
     at: dt.datetime
 
 
-class StoredAnswer(msgspec.Struct, frozen=True):
+class Count(msgspec.Struct, frozen=True):
+    count: int
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """An answer to keep for its idempotency key, and the memories that it names."""
+
+    key: str
     fingerprint: bytes
     answer: bytes
+    quotes: list[UUID]
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -61,30 +71,60 @@ async def newest_until(tx: Transaction, at: dt.datetime) -> Numbered:
     return found
 
 
-async def apply(tx: Transaction, head: Head, entry: TransactionRow, changes: Changes, meter: Meter, model: str) -> None:
-    """Writes the transaction. Raises RuntimeError when it was planned on another state: the lock was not held."""
+async def apply(
+    tx: Transaction,
+    before: int,
+    after: Head,
+    entries: Sequence[TransactionRow],
+    changes: Changes,
+    answers: Sequence[Kept],
+) -> None:
+    """Writes the transactions that lead from number `before` to the head `after`, and the answers.
+
+    Raises RuntimeError when they were planned on another state: the lock was not held.
+    """
     done = await tx.row(
         _Q["apply"],
         Applied,
-        tx=head.tx,
-        at=head.at,
-        hash=entry.hash,
-        period_start=meter.period_start,
-        writes_used=meter.writes_used,
-        grace_from=meter.grace_from,
-        transactions=_json([entry]),
+        before=before,
+        tx=after.last_tx,
+        at=after.last_at,
+        hash=after.last_hash,
+        period_start=after.meter_start,
+        writes_used=after.writes_used,
+        grace_from=after.grace_from,
+        transactions=_json(entries),
         slots=_json(changes.slots),
         sources=_json(changes.sources),
         memories=_json(changes.memories),
         contents=_json(changes.contents),
-        model=model,
+        model=changes.vectors[0].model if changes.vectors else "",
         vector_contents=[vector.content_id for vector in changes.vectors],
         vectors=[half_vector(vector.values) for vector in changes.vectors],
+        vector_numbers=[vector.tx for vector in changes.vectors],
         closed=_json(changes.closed),
         opened=_json(changes.opened),
+        **_columns(answers, after.last_at),
     )
     if done != Applied(1, len(changes.closed), len(changes.opened)):
-        raise RuntimeError(f"transaction {head.tx} was planned on a state that is not there: {done}")
+        raise RuntimeError(f"transactions after {before} were planned on a state that is not there: {done}")
+
+
+async def erase(tx: Transaction, entry: TransactionRow, erasure: Erasure) -> None:
+    """Writes the transaction that erases. Raises RuntimeError when other rows went than were planned."""
+    done = await tx.row(
+        _Q["erase"],
+        Count,
+        entry=msgspec.json.encode(entry).decode(),
+        memories=erasure.memories,
+        contents=erasure.contents,
+        sources=erasure.sources,
+        slots=erasure.slots,
+        tombstones=msgspec.json.encode(erasure.tombstones).decode(),
+    )
+    expected = sum(stone.kind != "reason" for stone in erasure.tombstones)
+    if done != Count(expected):
+        raise RuntimeError(f"transaction {entry.id} erased {done} rows instead of {expected}")
 
 
 async def find_answer(tx: Transaction, key: str, at: dt.datetime) -> StoredAnswer | None:
@@ -92,10 +132,19 @@ async def find_answer(tx: Transaction, key: str, at: dt.datetime) -> StoredAnswe
     return await tx.row(_Q["stored_answer"], StoredAnswer, key=key, at=at)
 
 
-async def store_answer(tx: Transaction, key: str, fingerprint: bytes, answer: bytes, at: dt.datetime) -> None:
-    """Keeps the answer for 24 hours, and drops a few that are older."""
-    await tx.execute(_Q["drop_expired_answers"], at=at)
-    await tx.execute(_Q["store_answer"], key=key, fingerprint=fingerprint, answer=answer, expires_at=at + ANSWERS_KEPT)
+async def store_answers(tx: Transaction, answers: Sequence[Kept], at: dt.datetime) -> None:
+    """Keeps answers for 24 hours, where no transaction is written with them."""
+    await tx.execute(_Q["store_answers"], **_columns(answers, at))
+
+
+def _columns(answers: Sequence[Kept], at: dt.datetime) -> dict[str, Any]:
+    return {
+        "keys": [kept.key for kept in answers],
+        "fingerprints": [kept.fingerprint for kept in answers],
+        "answers": [kept.answer for kept in answers],
+        "quotes": [",".join(map(str, kept.quotes)) for kept in answers],
+        "expires_at": at + ANSWERS_KEPT,
+    }
 
 
 def _json(rows: Sequence[msgspec.Struct]) -> str:

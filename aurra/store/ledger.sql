@@ -29,33 +29,22 @@ SELECT 0::bigint AS id, created_at AS at FROM account WHERE company_id = :compan
 
 -- name: stored_answer -> StoredAnswer
 -- What was answered to this idempotency key.
-SELECT fingerprint, answer FROM idempotency WHERE company_id = :company_id AND key = :key AND expires_at > :at
-
--- name: store_answer
--- Keeps an answer, in the write's own transaction; takes the place of an expired one.
-INSERT INTO idempotency (company_id, key, fingerprint, answer, expires_at)
-VALUES (:company_id, :key, :fingerprint, :answer, :expires_at)
-ON CONFLICT (company_id, key) DO UPDATE
-SET fingerprint = excluded.fingerprint, answer = excluded.answer, expires_at = excluded.expires_at
-
--- name: drop_expired_answers
--- A few at a time, with each new one.
-DELETE FROM idempotency WHERE company_id = :company_id AND key IN (
-  SELECT key FROM idempotency WHERE company_id = :company_id AND expires_at <= :at ORDER BY expires_at LIMIT 20)
+SELECT key, fingerprint, answer FROM idempotency WHERE company_id = :company_id AND key = :key AND expires_at > :at
 
 -- name: apply -> Applied
--- Everything one transaction writes, in one statement: the head, the entry, the new rows, what closes, then what opens.
+-- Everything that the transactions of one commit write, in one statement: the head, the entries, the new rows, what closes,
+-- then what opens, and the answers kept for idempotency keys (24 hours; a few that are older go).
 WITH head AS (
   UPDATE ledger SET last_tx = :tx, last_at = :at, last_hash = :hash, period_start = :period_start,
                     writes_used = :writes_used, grace_from = :grace_from
-  WHERE company_id = :company_id AND last_tx = :tx - 1
+  WHERE company_id = :company_id AND last_tx = :before
   RETURNING 1),
 entry AS (
-  INSERT INTO transaction (company_id, id, at, verb, actor, reason, reason_salt, request_id, model, writes, hash)
-  SELECT :company_id, r.id, r.at, r.verb, r.actor, r.reason, decode(r.reason_salt, 'base64'), r.request_id, r.model, r.writes,
-         decode(r.hash, 'base64')
+  INSERT INTO transaction (company_id, id, at, verb, actor, reason, reason_salt, reason_hash, request_id, model, writes, hash)
+  SELECT :company_id, r.id, r.at, r.verb, r.actor, r.reason, decode(r.reason_salt, 'base64'), decode(r.reason_hash, 'base64'),
+         r.request_id, r.model, r.writes, decode(r.hash, 'base64')
   FROM json_to_recordset(:transactions::json) AS r(id bigint, at timestamptz, verb text, actor text, reason text,
-       reason_salt text, request_id text, model text, writes integer, hash text)),
+       reason_salt text, reason_hash text, request_id text, model text, writes integer, hash text)),
 named AS (
   INSERT INTO slot (company_id, id, tenant_id, subject_key, attribute_key, subject, attribute, cardinality, tx, salt, hash)
   SELECT :company_id, r.id, r.tenant_id, r.subject_key, r.attribute_key, r.subject, r.attribute, r.cardinality, r.tx,
@@ -86,21 +75,45 @@ said AS (
        importance smallint, people text[], action_items text[], fingerprint bigint, indexed text, tx bigint, salt text,
        hash text)),
 vectors AS (
-  INSERT INTO embedding (company_id, content_id, model, vector)
-  SELECT :company_id, r.content_id, :model, r.vector
-  FROM unnest(:vector_contents::uuid[], :vectors::halfvec[]) AS r(content_id, vector)),
+  INSERT INTO embedding (company_id, content_id, model, vector, tx)
+  SELECT :company_id, r.content_id, :model, r.vector, r.tx
+  FROM unnest(:vector_contents::uuid[], :vectors::halfvec[], :vector_numbers::bigint[]) AS r(content_id, vector, tx)),
 closing AS (
   UPDATE version v SET tx_to = r.tx_to, tx_to_at = r.tx_to_at, replaced_by = r.replaced_by
   FROM json_to_recordset(:closed::json) AS r(id uuid, tx_to bigint, tx_to_at timestamptz, replaced_by uuid)
   WHERE v.company_id = :company_id AND v.id = r.id AND v.tx_to IS NULL
   RETURNING 1),
 opening AS (
-  INSERT INTO version (company_id, id, tenant_id, memory_id, lane, content_id, valid, tx_from, tx_from_at, op, superseded_by)
+  INSERT INTO version (company_id, id, tenant_id, memory_id, lane, content_id, valid, tx_from, tx_from_at, tx_to, tx_to_at, op,
+                       superseded_by, replaced_by)
   SELECT :company_id, r.id, r.tenant_id, r.memory_id, r.lane, r.content_id, tstzrange(r.valid_from, r.valid_to), r.tx_from,
-         r.tx_from_at, r.op, r.superseded_by
+         r.tx_from_at, r.tx_to, r.tx_to_at, r.op, r.superseded_by, r.replaced_by
   FROM json_to_recordset(:opened::json) AS r(id uuid, tenant_id text, memory_id uuid, lane uuid, content_id uuid,
-       valid_from timestamptz, valid_to timestamptz, tx_from bigint, tx_from_at timestamptz, op text, superseded_by uuid)
+       valid_from timestamptz, valid_to timestamptz, tx_from bigint, tx_from_at timestamptz, tx_to bigint, tx_to_at timestamptz,
+       op text, superseded_by uuid, replaced_by uuid)
   -- What closes must be closed before what opens is checked against the lane.
   WHERE (SELECT count(*) FROM closing) >= 0
-  RETURNING 1)
+  RETURNING 1),
+expired AS (
+  DELETE FROM idempotency WHERE company_id = :company_id AND key IN (
+    SELECT i.key FROM idempotency i
+    WHERE i.company_id = :company_id AND i.expires_at <= :at AND i.key <> ALL(:keys::text[]) ORDER BY i.expires_at LIMIT 20)),
+answered AS (
+  INSERT INTO idempotency (company_id, key, fingerprint, answer, quotes, expires_at)
+  SELECT :company_id, r.key, r.fingerprint, r.answer, string_to_array(r.quotes, ',')::uuid[], :expires_at
+  FROM unnest(:keys::text[], :fingerprints::bytea[], :answers::bytea[], :quotes::text[]) AS r(key, fingerprint, answer, quotes)
+  ON CONFLICT (company_id, key) DO UPDATE
+  SET fingerprint = excluded.fingerprint, answer = excluded.answer, quotes = excluded.quotes, expires_at = excluded.expires_at)
 SELECT (SELECT count(*) FROM head) AS heads, (SELECT count(*) FROM closing) AS closed, (SELECT count(*) FROM opening) AS opened
+
+-- name: erase -> Count
+-- Erases, by the one function that may; returns how many rows went.
+SELECT erase(:company_id, :entry, :memories, :contents, :sources, :slots, :tombstones) AS count
+
+-- name: store_answers
+-- Keeps answers where nothing else is written: of an erasure, of a duplicate.
+INSERT INTO idempotency (company_id, key, fingerprint, answer, quotes, expires_at)
+SELECT :company_id, r.key, r.fingerprint, r.answer, string_to_array(r.quotes, ',')::uuid[], :expires_at
+FROM unnest(:keys::text[], :fingerprints::bytea[], :answers::bytea[], :quotes::text[]) AS r(key, fingerprint, answer, quotes)
+ON CONFLICT (company_id, key) DO UPDATE
+SET fingerprint = excluded.fingerprint, answer = excluded.answer, quotes = excluded.quotes, expires_at = excluded.expires_at

@@ -1,4 +1,4 @@
-"""Reading memories: what a write must know before it is planned, and the rows that reads show."""
+"""Reading memories: the rows that reads show."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -8,61 +8,12 @@ import msgspec
 
 from aurra.store.pool import Transaction
 from aurra.store.queries import load
-from aurra.timeline import Piece
 
 _Q = load("memories")
 SHOWN_DIALOG = 10_000
 """Characters of a dialog in lists, search and answers, where it stands beside each of its facts."""
 WHOLE_DIALOG = 2_000_000
 """Where one memory is shown: more than any request can bring."""
-
-
-class KnownSlot(msgspec.Struct, frozen=True):
-    id: UUID
-    tenant_id: str
-    subject_key: str
-    attribute_key: str
-    cardinality: str
-
-
-class OpenPiece(msgspec.Struct, frozen=True):
-    id: UUID
-    memory_id: UUID
-    lane: UUID
-    content_id: UUID
-    valid_from: dt.datetime
-    valid_to: dt.datetime | None
-    superseded_by: UUID | None
-    tenant_id: str
-
-    def piece(self) -> Piece:
-        """As the timeline takes it."""
-        return Piece(
-            version=self.id,
-            memory=self.memory_id,
-            lane=self.lane,
-            content=self.content_id,
-            start=self.valid_from,
-            end=self.valid_to,
-            successor=self.superseded_by,
-        )
-
-
-class Twin(msgspec.Struct, frozen=True):
-    text: str
-    memory_id: UUID
-    tenant_id: str
-    slot_id: UUID | None
-    source: str
-    valid_from: dt.datetime
-    valid_to: dt.datetime | None
-
-
-class Told(msgspec.Struct, frozen=True):
-    tenant_id: str
-    session_id: str
-    message_id: str
-    memory_id: UUID
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -73,6 +24,19 @@ class Identity(msgspec.Struct, frozen=True):
     cardinality: str | None
     created_tx: int
     last_closed: int | None
+
+
+class Erased(msgspec.Struct, frozen=True):
+    number: int
+    """The transaction."""
+    tenant: bytes
+    """The digest of its tenant."""
+
+
+class ToldBy(msgspec.Struct, frozen=True):
+    subject: str | None
+    speaker: str | None
+    said_at: dt.datetime | None
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -174,35 +138,19 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     attribute_key: str | None = None
 
 
-async def slots_named(tx: Transaction, names: Sequence[tuple[str, str, str]]) -> list[KnownSlot]:
-    """Slots that exist among (tenant, subject, attribute)."""
-    tenants, subjects, attributes = zip(*names, strict=True)
-    return await tx.rows(_Q["slots_named"], KnownSlot, tenants=tenants, subjects=subjects, attributes=attributes)
-
-
-async def open_in_lanes(tx: Transaction, lanes: Sequence[UUID]) -> list[OpenPiece]:
-    """All that is believed in the lanes."""
-    return await tx.rows(_Q["open_in_lanes"], OpenPiece, lanes=lanes)
-
-
-async def open_of_memory(tx: Transaction, memory_id: UUID) -> list[OpenPiece]:
-    """All that is believed of a memory, in valid order."""
-    return await tx.rows(_Q["open_of_memory"], OpenPiece, memory_id=memory_id)
-
-
-async def twins(tx: Transaction, fingerprints: Sequence[int], tenants: Sequence[str]) -> list[Twin]:
-    """Believed pieces of the tenants whose text may be equal, oldest memory first."""
-    return await tx.rows(_Q["twins"], Twin, fingerprints=fingerprints, tenants=tenants)
-
-
-async def told(tx: Transaction, tenant_id: str, session_id: str, message_ids: Sequence[str]) -> list[Told]:
-    """Turns of the session that are stored already, by the caller's own ids."""
-    return await tx.rows(_Q["told"], Told, tenant_id=tenant_id, session_id=session_id, message_ids=message_ids)
-
-
 async def find_identity(tx: Transaction, memory_id: UUID) -> Identity | None:
     """What never changes of a memory."""
     return await tx.row(_Q["identity"], Identity, memory_id=memory_id)
+
+
+async def find_erased(tx: Transaction, memory_id: UUID) -> Erased | None:
+    """Who erased a memory, if anybody did."""
+    return await tx.row(_Q["erased_by"], Erased, memory_id=memory_id)
+
+
+async def told_by(tx: Transaction, memory_id: UUID) -> ToldBy:
+    """Whom a memory is about, and who said it when."""
+    return await tx.row(_Q["told_by"], ToldBy, memory_id=memory_id) or ToldBy(None, None, None)
 
 
 async def list_page(

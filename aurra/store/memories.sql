@@ -1,52 +1,21 @@
--- Memories: what a write must know before it is planned, and what reads show.
-
--- name: slots_named -> KnownSlot
--- Slots by tenant and comparable names, those that exist.
-SELECT s.id, s.tenant_id, s.subject_key, s.attribute_key, s.cardinality
-FROM slot s JOIN unnest(:tenants::text[], :subjects::text[], :attributes::text[]) AS asked(tenant_id, subject_key, attribute_key)
-  USING (tenant_id, subject_key, attribute_key)
-WHERE s.company_id = :company_id
-
--- name: open_in_lanes -> OpenPiece
--- All that is believed in some lanes.
-SELECT v.id, v.memory_id, v.lane, v.content_id, lower(v.valid) AS valid_from, upper(v.valid) AS valid_to, v.superseded_by,
-       v.tenant_id
-FROM version v
-WHERE v.company_id = :company_id AND v.lane = ANY(:lanes::uuid[]) AND v.tx_to IS NULL
-ORDER BY v.lane, lower(v.valid)
-
--- name: twins -> Twin
--- Believed pieces whose text may equal one that is written.
-SELECT c.text, v.memory_id, v.tenant_id, m.slot_id, m.source, lower(v.valid) AS valid_from, upper(v.valid) AS valid_to
-FROM content c
-JOIN version v ON v.company_id = c.company_id AND v.memory_id = c.memory_id AND v.content_id = c.id AND v.tx_to IS NULL
-JOIN memory m ON m.company_id = c.company_id AND m.id = c.memory_id
-WHERE c.company_id = :company_id AND c.fingerprint = ANY(:fingerprints::bigint[]) AND v.tenant_id = ANY(:tenants::text[])
-ORDER BY m.created_at, m.id
-
--- name: told -> Told
--- Turns that were stored before, by the caller's own ids; with the memories made of them that are believed.
-SELECT s.tenant_id, s.session_id, s.message_id, m.id AS memory_id
-FROM source s
-JOIN memory m ON m.company_id = s.company_id AND m.source_id = s.id AND m.extraction ->> 'mode' = 'verbatim'
-JOIN version v ON v.company_id = m.company_id AND v.memory_id = m.id AND v.tx_to IS NULL
-WHERE s.company_id = :company_id AND s.tenant_id = :tenant_id AND s.session_id = :session_id
-  AND s.message_id = ANY(:message_ids::text[])
-ORDER BY m.created_at, m.id
-
--- name: open_of_memory -> OpenPiece
--- All that is believed of one memory, in valid order.
-SELECT v.id, v.memory_id, v.lane, v.content_id, lower(v.valid) AS valid_from, upper(v.valid) AS valid_to, v.superseded_by,
-       v.tenant_id
-FROM version v
-WHERE v.company_id = :company_id AND v.memory_id = :memory_id AND v.tx_to IS NULL
-ORDER BY lower(v.valid)
+-- Memories: what reads show of them.
 
 -- name: identity -> Identity
 -- What never changes of a memory, and the transaction that closed its last version if none is open.
 SELECT m.id, m.tenant_id, m.slot_id, m.lane, s.cardinality, m.created_tx,
        (SELECT max(v.tx_to) FROM version v WHERE v.company_id = m.company_id AND v.memory_id = m.id) AS last_closed
 FROM memory m LEFT JOIN slot s ON s.company_id = m.company_id AND s.id = m.slot_id
+WHERE m.company_id = :company_id AND m.id = :memory_id
+
+-- name: erased_by -> Erased
+-- The transaction that erased a memory, and whose it was.
+SELECT k.erased_by AS number, k.tenant FROM tombstone k
+WHERE k.company_id = :company_id AND k.kind = 'memory' AND k.row_id = :memory_id
+
+-- name: told_by -> ToldBy
+-- Whom a memory is about, and who said it when.
+SELECT m.subject, o.name AS speaker, o.said_at
+FROM memory m LEFT JOIN source o ON o.company_id = m.company_id AND o.id = m.source_id
 WHERE m.company_id = :company_id AND m.id = :memory_id
 
 -- name: list_page -> Listed

@@ -69,6 +69,11 @@ class Transaction:
         records = await self._connection.fetch(query.sql, *self._bind(query, arguments))
         return [row(*record) for record in records]
 
+    async def stream(self, query: Query, row: type[Row], /, **arguments: Any) -> AsyncGenerator[Row]:
+        """All rows, one by one, through a cursor: however many they are, few are in memory."""
+        async for record in self._connection.cursor(query.sql, *self._bind(query, arguments), prefetch=500):
+            yield row(*record)
+
     async def row(self, query: Query, row: type[Row], /, **arguments: Any) -> Row | None:
         """The first row, or None."""
         record = await self._connection.fetchrow(query.sql, *self._bind(query, arguments))
@@ -232,6 +237,11 @@ def _unreachable(error: Exception) -> CannotStart:
     return CannotStart(f"The database cannot be reached: {error}")
 
 
-def half_vector(vector: NDArray[np.float32]) -> HalfVector:
+def half_vector(vector: NDArray[np.floating[Any]]) -> HalfVector:
     """A vector as the driver takes it."""
     return HalfVector(vector)
+
+
+def vector_bytes(vector: Any) -> bytes:
+    """A stored vector's numbers as their hash covers them: half precision, big-endian."""
+    return vector.to_numpy().astype(">f2").tobytes()

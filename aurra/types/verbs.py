@@ -70,6 +70,10 @@ class Retract(Request, kw_only=True):
     dry_run: DryRun = False
 
 
+class Delete(Retract, kw_only=True):
+    """Stop believing a memory; it stays visible at earlier transactions."""
+
+
 class Retracted(Answer, kw_only=True):
     """That it is no longer believed."""
 
@@ -124,7 +128,7 @@ class EraseMatching(Request, kw_only=True):
 
 
 class Certificate(msgspec.Struct, kw_only=True):
-    """What was erased, without anything that was said."""
+    """What was erased, without anything that was said. GET /agent/transactions/{tx} has the entry and its hash."""
 
     memory_ids: list[str]
     versions: Annotated[int, Meta(description="Rectangles of all of these memories, at every transaction.")]
@@ -136,7 +140,6 @@ class Certificate(msgspec.Struct, kw_only=True):
     affected_memory_ids: Annotated[
         list[str], Meta(description="Memories that stay, made of a turn that is erased; their source is marked so.")
     ]
-    hash: Annotated[str | None, Meta(description="Of the ledger's entry, hex; null for a dry run.")]
 
 
 class Erased(Answer, kw_only=True):

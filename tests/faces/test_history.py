@@ -11,7 +11,6 @@ from aurra.ops import history
 from tests.conftest import Account, HandClock, MakeAccount
 from tests.faces.wire import NOWHERE, at, nothing_stored, ok, problem, require_instant, same_for_all
 from tests.ops.test_past import state, step
-from tests.plain import connected
 
 CITY = {"subject": "kim", "attribute": "city"}
 DIFF = "/agent/diff"
@@ -349,6 +348,28 @@ async def test_the_verbs_by_their_kinds(account: Account) -> None:
     ]
 
 
+async def test_corrections_and_restorations_by_their_kinds(account: Account) -> None:
+    """corrected: the same memory with other words or another interval; superseded where it displaced another; restored;
+    what is corrected back, or restored to what it was, is no difference."""
+    oslo, rome = await moved(account)
+    correct = f"/memories/{rome}/correct"
+    await account.post(correct, content="Kim lives in Roma", reason="as it is called")
+    await account.post(correct, valid_from="2021-01-01", reason="a year before")
+    assert said(await diff(account, 2, to=3)) == [
+        ("corrected", "Kim lives in Rome", "Kim lives in Roma", "2022-01-01", None)
+    ]
+    [change] = await diff(account, 3, to=4)
+    assert said([change]) == [("superseded", "Kim lives in Oslo", "Kim lives in Roma", "2021-01-01", "2022-01-01")]
+    assert (change["before"]["memory_id"], change["superseded_by"], change["reason"]) == (oslo, rome, "a year before")
+    await account.post("/agent/transactions/4/restore", reason="it was not")
+    [change] = await diff(account, 4)
+    assert (change["kind"], change["reason"], change["after"]["memory_id"]) == ("restored", "it was not", oslo)
+    assert await diff(account, 3) == []
+    await account.post(correct, content="Kim lives in Rome", reason="as it was")
+    assert await diff(account, 2) == []
+    assert [one[0] for one in said(await diff(account, 3))] == ["corrected"]
+
+
 async def test_a_difference_at_one_instant(account: Account) -> None:
     """`as_of`: only changes whose interval holds it, as long as they are without it."""
     await moved(account)
@@ -447,12 +468,28 @@ def _applied(believed: dict[str, str], changes: list[dict[str, Any]], day: str) 
     return result
 
 
+async def _undone_or_corrected(account: Account, dice: random.Random, ids: list[str]) -> None:
+    """A random correction or restoration; what the service refuses is no step."""
+    correct, number = f"/memories/{dice.choice(ids)}/correct", dice.randint(1, len(ids))
+    path, body = dice.choice(
+        [
+            (correct, {"content": f"corrected {dice.randint(0, 9)}"}),
+            (correct, {"valid_from": f"2026-{dice.randint(1, 12):02}-01"}),
+            (f"{TRANSACTIONS}/{number}/restore", dict[str, str]()),
+        ]
+    )
+    response = await account.client.post(path, json={**body, "reason": "by chance"})
+    assert response.status_code < 500, response.text
+
+
 async def test_a_difference_leads_from_any_state_to_any_later_one(account: Account) -> None:
     """Property 5, through the product: diff(a, b) applied to state(a) is state(b) at every instant."""
     dice = random.Random(20261124)
     ids: list[str] = []
-    for _ in range(40):
+    for _ in range(60):
         await step(account, dice, ids)
+        if dice.random() < 0.3:
+            await _undone_or_corrected(account, dice, ids)
     newest = (await account.get(TRANSACTIONS, limit=1))["transaction"]["id"]
     states = [(await state(account, number))["memories"] for number in range(newest + 1)]
     pairs = [sorted(dice.sample(range(newest + 1), 2)) for _ in range(30)] + [[0, newest], [newest, newest]]
@@ -582,51 +619,17 @@ async def test_the_description_names_both_kinds(bare: Any) -> None:
 # ---- erased
 
 
-async def _erase(dsn: str, account: Account, memory_id: str) -> None:
-    """Leaves of a memory what erasing leaves: a transaction, and its tombstone."""
-    company_id = account.row.id
-    async with connected(dsn) as connection, connection.transaction():
-        await connection.execute(
-            "UPDATE ledger SET last_tx = last_tx + 1, last_at = last_at + interval '1 ms' WHERE company_id = $1",
-            company_id,
-        )
-        await connection.execute(
-            "INSERT INTO transaction (company_id, id, at, verb, actor, reason, request_id, writes, hash) "
-            "SELECT company_id, last_tx, last_at, 'erase', 'key eraser', 'asked to', 'r', 0, '' FROM ledger "
-            "WHERE company_id = $1",
-            company_id,
-        )
-        await connection.execute(
-            "INSERT INTO tombstone (company_id, erased_by, kind, tx, row_id, hash, tenant) "
-            "SELECT m.company_id, l.last_tx, 'memory', m.created_tx, m.id, m.hash, "
-            "sha256(uuid_send(m.company_id) || convert_to(m.tenant_id, 'UTF8')) "
-            "FROM memory m JOIN ledger l USING (company_id) WHERE m.company_id = $1 AND m.id = $2",
-            company_id,
-            memory_id,
-        )
-        for rows in (
-            "version WHERE company_id = $1 AND memory_id = $2",
-            "embedding WHERE company_id = $1 AND content_id IN (SELECT id FROM content WHERE memory_id = $2)",
-            "content WHERE company_id = $1 AND memory_id = $2",
-            "memory WHERE company_id = $1 AND id = $2",
-        ):
-            await connection.execute(f"DELETE FROM {rows}", company_id, memory_id)
-
-
-async def test_what_was_erased_is_named_without_its_words(
-    account: Account, make_account: MakeAccount, dsn: str
-) -> None:
+async def test_what_was_erased_is_named_without_its_words(account: Account, make_account: MakeAccount) -> None:
     """Erased memories vanish from both states; the difference names them, who erased them and why."""
     oslo, rome = await moved(account)
     await account.add("of the south", tenant_id="south")
     south = await make_account(of=account.row, tenant_id="south")
     north = await make_account(of=account.row, tenant_id="north")
-    await _erase(dsn, account, rome)
+    await account.post(f"/memories/{rome}/erase", reason="asked to")
     assert "Rome" not in json.dumps(await account.get(DIFF, **{"from": 0}))
     changes = await diff(account, 3)
-    assert [(one["kind"], one["transaction"], one["actor"], one["reason"]) for one in changes] == [
-        ("erased", 4, "key eraser", "asked to")
-    ]
+    assert [(one["kind"], one["transaction"], one["reason"]) for one in changes] == [("erased", 4, "asked to")]
+    assert changes[0]["actor"].startswith("key ")
     assert changes[0]["before"] == {
         **dict.fromkeys(("decision", "valid_from", "valid_to", "version")),
         "memory_id": rome,
@@ -644,4 +647,4 @@ async def test_what_was_erased_is_named_without_its_words(
     assert await numbers(north) == []
     same_for_all([await client.get(f"{TRANSACTIONS}/4") for client in (south.client, north.client)])
     page = await account.client.get(DIFF, params={"from": 3}, headers={"Accept": "text/markdown"})
-    assert f"- Memory `{rome}` erased (transaction 4, key eraser, asked to)" in page.text
+    assert f"- Memory `{rome}` erased (transaction 4, {changes[0]['actor']}, asked to)" in page.text

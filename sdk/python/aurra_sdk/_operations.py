@@ -85,6 +85,24 @@ MEMORIES_QUERY = Operation(
     is_repeatable=True,
     has_tenant=True,
 )
+MEMORIES_ERASE = Operation(
+    name="memories.erase",
+    method="POST",
+    path="/memories/{memory_id}/erase",
+    answer=types.Erased,
+    is_idempotent=True,
+    is_repeatable=True,
+    has_tenant=False,
+)
+MEMORIES_ERASE_MATCHING = Operation(
+    name="memories.erase_matching",
+    method="POST",
+    path="/agent/erase",
+    answer=types.Erased,
+    is_idempotent=True,
+    is_repeatable=True,
+    has_tenant=True,
+)
 MEMORIES_VERSIONS = Operation(
     name="memories.versions",
     method="GET",
@@ -120,6 +138,15 @@ TRANSACTIONS_DIFF = Operation(
     is_idempotent=False,
     is_repeatable=True,
     has_tenant=True,
+)
+TRANSACTIONS_VERIFY = Operation(
+    name="transactions.verify",
+    method="GET",
+    path="/agent/transactions/verify",
+    answer=types.Verified,
+    is_idempotent=False,
+    is_repeatable=True,
+    has_tenant=False,
 )
 MEMORIES_ADD = Operation(
     name="memories.add",
@@ -158,6 +185,15 @@ SUBJECTS_GET = Operation(
     is_repeatable=True,
     has_tenant=True,
 )
+TRANSACTIONS_RESTORE = Operation(
+    name="transactions.restore",
+    method="POST",
+    path="/agent/transactions/{tx}/restore",
+    answer=types.Restored,
+    is_idempotent=True,
+    is_repeatable=True,
+    has_tenant=False,
+)
 MEMORIES_SUPERSEDE = Operation(
     name="memories.supersede",
     method="POST",
@@ -167,8 +203,26 @@ MEMORIES_SUPERSEDE = Operation(
     is_repeatable=True,
     has_tenant=False,
 )
+MEMORIES_CORRECT = Operation(
+    name="memories.correct",
+    method="POST",
+    path="/memories/{memory_id}/correct",
+    answer=types.Corrected,
+    is_idempotent=True,
+    is_repeatable=True,
+    has_tenant=False,
+)
 MEMORIES_RETRACT = Operation(
     name="memories.retract",
+    method="POST",
+    path="/memories/{memory_id}/retract",
+    answer=types.Retracted,
+    is_idempotent=True,
+    is_repeatable=True,
+    has_tenant=False,
+)
+MEMORIES_DELETE = Operation(
+    name="memories.delete",
     method="DELETE",
     path="/memories/{memory_id}",
     answer=types.Retracted,

@@ -21,11 +21,15 @@ __all__ = [
     "AutoSupersede",
     "BulkItem",
     "BulkWritten",
+    "Certificate",
+    "ChainHead",
     "ChainLink",
     "Change",
     "Citation",
     "ClosedVersion",
+    "Corrected",
     "Difference",
+    "Erased",
     "Evidence",
     "Extraction",
     "Found",
@@ -45,6 +49,7 @@ __all__ = [
     "ProofTree",
     "Provenance",
     "Receipt",
+    "Restored",
     "Retracted",
     "Retrieval",
     "ScoredMemory",
@@ -61,6 +66,7 @@ __all__ = [
     "TransactionFound",
     "TransactionPage",
     "TransactionRef",
+    "Verified",
     "Version",
     "VersionRef",
     "Versions",
@@ -474,6 +480,40 @@ class Answered(Answer, kw_only=True):
     """UTC instant, microseconds."""
 
 
+class Certificate(Record, kw_only=True):
+    """What was erased, without anything that was said. GET /agent/transactions/{tx} has the entry and its hash."""
+
+    memory_ids: list[str]
+    versions: int
+    """Rectangles of all of these memories, at every transaction."""
+    contents: int
+    embeddings: int
+    turns: int
+    """Conversation turns that they came from."""
+    slots: int
+    """Slots in which no memory is left."""
+    reasons: list[int]
+    """Transactions whose reasons were erased."""
+    affected_memory_ids: list[str]
+    """Memories that stay, made of a turn that is erased; their source is marked so."""
+
+
+class Erased(Answer, kw_only=True):
+    """That memories are gone for good, with a certificate."""
+
+    status: str
+    """`erased`, or `nothing` when nothing matched."""
+    memory_id: str | None
+    """Null where several were asked for."""
+    count: int
+    """Memories erased."""
+    remaining: int
+    """Memories that match and are left for another request; 0 when done."""
+    certificate: Certificate
+    transaction: TransactionRef
+    dry_run: bool = False
+
+
 class Version(Record, kw_only=True):
     """One immutable statement: a content, over one valid interval, believed over one transaction interval."""
 
@@ -649,6 +689,30 @@ class Difference(Answer, kw_only=True):
     changes: list[Change]
 
 
+class ChainHead(Record, kw_only=True):
+    """The newest transaction, and the hash that all before it lead to."""
+
+    id: int
+    hash: str
+    """Hex. Kept elsewhere, it shows any later change of what was before it."""
+
+
+class Verified(Answer, kw_only=True):
+    """Whether every transaction is what its hash says."""
+
+    ok: bool
+    checked: int
+    """Transactions that were found to be right."""
+    head: ChainHead
+    first_bad: int | None
+    """The first transaction that is not; null when all are."""
+    why: str | None
+    """What is wrong with it."""
+    transaction: TransactionRef
+    as_of: str | None
+    """UTC instant, microseconds."""
+
+
 class Extraction(Record, kw_only=True):
     """How the memories were made from what was sent."""
 
@@ -815,6 +879,18 @@ class Profile(Answer, kw_only=True):
     """UTC instant, microseconds."""
 
 
+class Restored(Answer, kw_only=True):
+    """That what a transaction changed is as it was before it."""
+
+    status: str
+    restored: int
+    """The transaction that was undone."""
+    memory_ids: list[str]
+    transaction: TransactionRef
+    receipt: Receipt
+    dry_run: bool = False
+
+
 class Superseded(Answer, kw_only=True):
     """That it ended, when, and who took over."""
 
@@ -823,6 +899,17 @@ class Superseded(Answer, kw_only=True):
     superseded_by: str | None
     valid_to: str
     """UTC instant, microseconds."""
+    transaction: TransactionRef
+    receipt: Receipt
+    dry_run: bool = False
+
+
+class Corrected(Answer, kw_only=True):
+    """That the record was put right."""
+
+    status: str
+    """`corrected` or `unchanged`."""
+    memory_id: str
     transaction: TransactionRef
     receipt: Receipt
     dry_run: bool = False

@@ -265,6 +265,66 @@ class AsyncMemories(AsyncResource):
             },
         )
 
+    async def erase(
+        self,
+        memory_id: Id,
+        *,
+        reason: str | UnsetType | None = UNSET,
+        dry_run: bool | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> types.Erased:
+        """Removes a memory for good, from every transaction: its versions, what it said, its vector, the turn it came
+        from.
+
+        The ledger still verifies: a salted hash stays, whose salt is gone. It cannot be restored.
+
+        Args:
+            memory_id: The memory's id.
+            reason: Why; kept with the erasure, so do not quote what is erased.
+            dry_run: Return what would be erased, erase nothing.
+            idempotency_key: Sent as Idempotency-Key instead of one made for this call; a second call with it answers as
+                the first did.
+        """
+        return await self._call(
+            _operations.MEMORIES_ERASE, {"memory_id": memory_id, "reason": reason, "dry_run": dry_run}, idempotency_key
+        )
+
+    async def erase_matching(
+        self,
+        *,
+        tenant_id: str | UnsetType | None = UNSET,
+        session_id: str | UnsetType | None = UNSET,
+        subject: str | UnsetType | None = UNSET,
+        reason: str | UnsetType | None = UNSET,
+        dry_run: bool | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> types.Erased:
+        """Removes for good all that matches: a tenant, a session, a subject, or what is of all that are given.
+
+        At most 5,000 memories a request; `remaining` says how many are left for the next. With a whole tenant or
+        session go its turns, also those of which no memory was made.
+
+        Args:
+            tenant_id: The tenant; absent is the default one, then with session or subject.
+            session_id: Only this conversation.
+            subject: Only memories about this subject.
+            reason: Why; kept with the erasure, so do not quote what is erased.
+            dry_run: Return what would be erased, erase nothing.
+            idempotency_key: Sent as Idempotency-Key instead of one made for this call; a second call with it answers as
+                the first did.
+        """
+        return await self._call(
+            _operations.MEMORIES_ERASE_MATCHING,
+            {
+                "tenant_id": tenant_id,
+                "session_id": session_id,
+                "subject": subject,
+                "reason": reason,
+                "dry_run": dry_run,
+            },
+            idempotency_key,
+        )
+
     async def versions(
         self,
         memory_id: Id,
@@ -422,6 +482,48 @@ class AsyncMemories(AsyncResource):
             idempotency_key,
         )
 
+    async def correct(
+        self,
+        memory_id: Id,
+        reason: str,
+        *,
+        content: str | UnsetType | None = UNSET,
+        valid_from: Moment | UnsetType | None = UNSET,
+        valid_to: Moment | UnsetType | None = UNSET,
+        version: Id | UnsetType | None = UNSET,
+        dry_run: bool | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> types.Corrected:
+        """Puts the record right: what a memory says, or when it holds, was wrong. Its id stays, and what was believed.
+
+        An interval takes its place in the slot as a new memory's does. With several pieces, `version` names the one
+        whose interval is wrong.
+
+        Args:
+            memory_id: The memory's id.
+            reason: What was wrong; kept with the transaction.
+            content: What it says instead, over all of its pieces.
+            valid_from: Since when it is true instead.
+            valid_to: Until when instead; absent keeps it, null is open.
+            version: The piece whose interval is corrected, of several.
+            dry_run: Return the receipt, commit nothing.
+            idempotency_key: Sent as Idempotency-Key instead of one made for this call; a second call with it answers as
+                the first did.
+        """
+        return await self._call(
+            _operations.MEMORIES_CORRECT,
+            {
+                "memory_id": memory_id,
+                "reason": reason,
+                "content": content,
+                "valid_from": valid_from,
+                "valid_to": valid_to,
+                "version": version,
+                "dry_run": dry_run,
+            },
+            idempotency_key,
+        )
+
     async def retract(
         self,
         memory_id: Id,
@@ -445,6 +547,27 @@ class AsyncMemories(AsyncResource):
             idempotency_key,
         )
 
+    async def delete(
+        self,
+        memory_id: Id,
+        *,
+        reason: str | UnsetType | None = UNSET,
+        dry_run: bool | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> types.Retracted:
+        """Retracts a memory, as POST …/retract does. What must go for good is erased.
+
+        Args:
+            memory_id: The memory's id.
+            reason: Why; kept with the transaction.
+            dry_run: Return the receipt, commit nothing.
+            idempotency_key: Sent as Idempotency-Key instead of one made for this call; a second call with it answers as
+                the first did.
+        """
+        return await self._call(
+            _operations.MEMORIES_DELETE, {"memory_id": memory_id, "reason": reason, "dry_run": dry_run}, idempotency_key
+        )
+
     @property
     def with_raw_response(self) -> "AsyncMemoriesWithRawResponse":
         """The same methods, but each answer comes with its status and headers: `.parsed`, `.headers`, `.request_id`."""
@@ -461,11 +584,15 @@ class AsyncMemoriesWithRawResponse:
         self.timeline = as_raw(memories.timeline)
         self.get_audit = as_raw(memories.get_audit)
         self.query = as_raw(memories.query)
+        self.erase = as_raw(memories.erase)
+        self.erase_matching = as_raw(memories.erase_matching)
         self.versions = as_raw(memories.versions)
         self.add = as_raw(memories.add)
         self.bulk = as_raw(memories.bulk)
         self.supersede = as_raw(memories.supersede)
+        self.correct = as_raw(memories.correct)
         self.retract = as_raw(memories.retract)
+        self.delete = as_raw(memories.delete)
 
 
 class AsyncPlan(AsyncResource):
@@ -747,6 +874,40 @@ class AsyncTransactions(AsyncResource):
             _operations.TRANSACTIONS_DIFF, {"from": from_, "to": to, "as_of": as_of, "tenant_id": tenant_id}
         )
 
+    async def verify(self, *, since: int | UnsetType | None = UNSET) -> types.Verified:
+        """Reckons the hash chain again from what is stored: `ok`, or the first transaction that is not as its hash
+        says.
+
+        Args:
+            since: Only transactions after this one; its own hash is believed.
+        """
+        return await self._call(_operations.TRANSACTIONS_VERIFY, {"since": since})
+
+    async def restore(
+        self,
+        tx: int | str,
+        *,
+        reason: str | UnsetType | None = UNSET,
+        dry_run: bool | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> types.Restored:
+        """Undoes a transaction: closes what it opened, opens again what it closed. Itself a transaction, it can be
+        undone.
+
+        Refused with `in_the_way` where a later transaction touched one of its memories, holds what would be given back,
+        or erased something of it.
+
+        Args:
+            tx: The transaction's number.
+            reason: Why; kept with the transaction.
+            dry_run: Return the receipt, commit nothing.
+            idempotency_key: Sent as Idempotency-Key instead of one made for this call; a second call with it answers as
+                the first did.
+        """
+        return await self._call(
+            _operations.TRANSACTIONS_RESTORE, {"tx": tx, "reason": reason, "dry_run": dry_run}, idempotency_key
+        )
+
     @property
     def with_raw_response(self) -> "AsyncTransactionsWithRawResponse":
         """The same methods, but each answer comes with its status and headers: `.parsed`, `.headers`, `.request_id`."""
@@ -760,6 +921,8 @@ class AsyncTransactionsWithRawResponse:
         self.list = as_raw(transactions.list)
         self.get = as_raw(transactions.get)
         self.diff = as_raw(transactions.diff)
+        self.verify = as_raw(transactions.verify)
+        self.restore = as_raw(transactions.restore)
 
 
 class AsyncResources:

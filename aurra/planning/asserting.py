@@ -1,11 +1,7 @@
-"""From what a request asserts, and what is believed, to the rows of one transaction. Pure.
-
-The store loads a `Believed` under the ledger lock; `Planner` applies the drafts in order, as the laws of `timeline`
-say, recognises duplicates, and `changes()` gives the net rows: a version that the same transaction opens and closes
-is not stored.
+"""Assert. `Planner` applies drafts in order, as the laws of `timeline` say, and recognises duplicates; `changes()`
+gives the net rows: a version that the same transaction opens and closes is not stored. Pure.
 """
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
@@ -13,54 +9,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from aurra import rows, texts, timeline
-from aurra.changes import Changes, Head, Vector, closed_rows, opened_rows
-from aurra.drafts import Draft, SlotName, Turn
+from aurra import texts, timeline
+from aurra.changes import Changes, Head, vector_row
+from aurra.drafts import Draft, Turn
 from aurra.errors import BadRequest
 from aurra.ids import Ids
+from aurra.planning import rows
+from aurra.planning.world import Lane, Slot, ToldKey, TwinPiece, World
 from aurra.timeline import Interval, Piece
-
-ToldKey = tuple[str, str, str]
-"""(tenant, session, the caller's own id of the turn)."""
-
-
-class Slot(msgspec.Struct, frozen=True):
-    id: UUID
-    cardinality: str
-
-
-class TwinPiece(msgspec.Struct, frozen=True):
-    """A believed piece whose text may equal a draft's."""
-
-    text: str
-    memory: UUID
-    tenant_id: str
-    slot: UUID | None
-    source: str
-    start: dt.datetime
-    end: dt.datetime | None
-
-
-class Believed(msgspec.Struct, kw_only=True):
-    """What is believed, as far as the drafts can touch it."""
-
-    slots: dict[SlotName, Slot] = {}
-    lanes: dict[UUID, list[Piece]] = {}
-    tenants: dict[UUID, str] = {}
-    """Tenant of each memory that has a piece in `lanes`."""
-    twins: dict[int, list[TwinPiece]] = {}
-    told: dict[ToldKey, UUID] = {}
-    """Memory of each turn that is stored already."""
-
-    def copy(self) -> "Believed":
-        """The same, to plan on without changing this one."""
-        return Believed(
-            slots=dict(self.slots),
-            lanes={lane: list(pieces) for lane, pieces in self.lanes.items()},
-            tenants=dict(self.tenants),
-            twins={print_: list(twins) for print_, twins in self.twins.items()},
-            told=dict(self.told),
-        )
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,13 +34,15 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 class Planner:
     """Applies drafts, in order, to what is believed; never to the database."""
 
-    def __init__(self, head: Head, believed: Believed, dialogs: Mapping[int, Sequence[Turn]]) -> None:
+    def __init__(self, head: Head, world: World, dialogs: Mapping[int, Sequence[Turn]], model: str) -> None:
+        """`world` is changed; `model` is the embedder's name."""
         self._head = head
-        self._believed = believed
+        self._world = world
         self._dialogs = dialogs
+        self._model = model
         self._ids = Ids(head.at)
         self._rows = Changes()
-        self._before = {lane: list(pieces) for lane, pieces in believed.lanes.items()}
+        self._before: dict[UUID, Lane] = {}
         self._takers: dict[UUID, UUID] = {}
         self._labels: dict[UUID, str] = {}
         self._sources: dict[int, list[UUID]] = {}
@@ -103,7 +61,7 @@ class Planner:
                 code="empty_interval",
                 param="valid_to",
             )
-        slot = self._believed.slots.get(draft.slot_name) if draft.slot_name else None
+        slot = self._world.slots.get(draft.slot_name) if draft.slot_name else None
         if slot and draft.cardinality not in (None, slot.cardinality):
             raise BadRequest(
                 f"{draft.label}the slot ({draft.subject} / {draft.attribute}) has cardinality `{slot.cardinality}`; "
@@ -111,12 +69,12 @@ class Planner:
                 param="cardinality",
             )
         pieces = self._lane_of(slot)
-        return self._duplicate(draft, slot, pieces, timeline.claimed(pieces, start, draft.valid_to))
+        return self._duplicate(draft, slot, timeline.claimed(pieces, start, draft.valid_to))
 
     def assert_draft(self, draft: Draft, vector: NDArray[np.float32] | None) -> Outcome:
         """Applies one draft. Raises BadRequest for an interval or a slot that cannot be; then nothing has changed."""
         if (twin := self.inspect(draft)) is not None:
-            slot = self._believed.slots.get(draft.slot_name) if draft.slot_name else None
+            slot = self._world.slots.get(draft.slot_name) if draft.slot_name else None
             return Outcome(memory=twin, duplicate=True, has_slot=slot is not None, examined=len(self._lane_of(slot)))
         start = draft.valid_from or self._head.at
         slot = self._slot(draft)
@@ -135,84 +93,82 @@ class Planner:
 
     def lost(self) -> dict[UUID, str]:
         """Memories of this request of which nothing is left, each with the label of the item that took it all."""
-        alive = {piece.memory for pieces in self._believed.lanes.values() for piece in pieces}
+        alive = {piece.memory for lane in self._before for piece in self._world.lanes[lane]}
         return {
             row.id: self._labels.get(self._takers[row.id], "") for row in self._rows.memories if row.id not in alive
         }
 
     def changes(self) -> Changes:
         """The net rows, when nothing is lost."""
-        opened: list[Piece] = []
-        for lane, after in self._believed.lanes.items():
-            closings, openings = timeline.difference(self._before.get(lane, []), after)
-            self._rows.closed += closed_rows(closings, self._head)
-            opened += openings
-        self._rows.opened = opened_rows(opened, self._believed.tenants, self._head, [self._ids.new() for _ in opened])
-        return self._rows
+        return self._world.settle(self._head, self._ids, self._before, self._rows)
 
-    def _lane_of(self, slot: Slot | None) -> list[Piece]:
+    def _lane_of(self, slot: Slot | None) -> Lane:
         """What the slot's lane holds by now; nothing for a memory that will be its own lane."""
-        return self._believed.lanes.get(slot.id, []) if slot and slot.cardinality == "one" else []
+        return self._world.lanes.get(slot.id, ()) if slot and slot.cardinality == "one" else ()
 
     def _slot(self, draft: Draft) -> Slot | None:
         """The draft's slot, made when it is new."""
         if (name := draft.slot_name) is None:
             return None
-        slot = self._believed.slots.get(name)
+        slot = self._world.slots.get(name)
         if slot is None:
             slot = Slot(self._ids.new(), draft.cardinality or "one")
-            self._believed.slots[name] = slot
+            self._world.slots[name] = slot
             self._rows.slots.append(rows.slot(self._head, slot.id, draft, name, slot.cardinality))
         return slot
 
-    def _duplicate(
-        self, draft: Draft, slot: Slot | None, lane: Sequence[Piece], asserted: list[Interval]
-    ) -> UUID | None:
+    def _duplicate(self, draft: Draft, slot: Slot | None, asserted: list[Interval]) -> UUID | None:
         """The memory that already says this over the whole interval, if any."""
         if draft.is_verbatim_turn:
             key = _told_key(draft.tenant_id, self._turn(draft))
-            return self._believed.told.get(key) if key else None
+            told = self._world.told.get(key) if key else None
+            return told if told is not None and self._spans(told) != [] else None
         if slot is None and draft.slot_name is not None:
             return None  # the first of its slot
         same = texts.comparable(draft.text)
         twins = [
             twin
-            for twin in self._believed.twins.get(texts.fingerprint(draft.text), [])
+            for twin in self._world.twins.get(draft.fingerprint, ())
             if twin.tenant_id == draft.tenant_id
             and twin.slot == (slot.id if slot else None)
             and (slot is not None or twin.source == draft.source)
             and texts.comparable(twin.text) == same
         ]
         for memory in dict.fromkeys(twin.memory for twin in twins):
-            # In a lane, what it holds by now; an earlier item of this request may have shortened it.
-            spans = [Interval(piece.start, piece.end) for piece in lane if piece.memory == memory] or [
-                Interval(twin.start, twin.end) for twin in twins if twin.memory == memory and not lane
-            ]
+            spans = self._spans(memory)
+            if spans is None:
+                spans = [Interval(twin.start, twin.end) for twin in twins if twin.memory == memory]
             if spans and all(any(timeline.covers(span, interval) for span in spans) for interval in asserted):
                 return memory
         return None
 
+    def _spans(self, memory: UUID) -> list[Interval] | None:
+        """When a memory is believed by now, which an earlier item or request may have changed; None where its lane was
+        not loaded, so that nothing changed it."""
+        lane = self._world.lane_of.get(memory)
+        if lane is None:
+            return None
+        return [Interval(piece.start, piece.end) for piece in self._world.lanes[lane] if piece.memory == memory]
+
     def _remember(self, draft: Draft, slot: Slot | None, memory: UUID, asserted: list[Interval]) -> None:
         """Makes the new memory known to the drafts after it."""
-        self._believed.twins.setdefault(texts.fingerprint(draft.text), []).extend(
-            TwinPiece(
-                draft.text,
-                memory,
-                draft.tenant_id,
-                slot.id if slot else None,
-                draft.source,
-                interval.start,
-                interval.end,
-            )
-            for interval in asserted
+        slot_id = slot.id if slot else None
+        self._world.twins[draft.fingerprint] = (
+            *self._world.twins.get(draft.fingerprint, ()),
+            *(
+                TwinPiece(draft.text, memory, draft.tenant_id, slot_id, draft.source, interval.start, interval.end)
+                for interval in asserted
+            ),
         )
         key = _told_key(draft.tenant_id, self._turn(draft))
         if draft.is_verbatim_turn and key:
-            self._believed.told[key] = memory
+            self._world.told[key] = memory
 
-    def _place(self, lane: UUID, before: list[Piece], after: list[Piece], memory: UUID) -> UUID | None:
+    def _place(self, lane: UUID, before: Lane, after: list[Piece], memory: UUID) -> UUID | None:
         """Keeps the lane as it is now; returns the memory that was displaced (the one that held the start first)."""
-        self._believed.lanes[lane] = after
+        self._before.setdefault(lane, before)
+        self._world.lanes[lane] = tuple(after)
+        self._world.lane_of[memory] = lane
         kept = {id(piece) for piece in after}
         gone = [piece for piece in before if id(piece) not in kept]
         for piece in gone:
@@ -226,11 +182,12 @@ class Planner:
         content = rows.content(self._head, self._ids.new(), memory, draft, self._turn(draft))
         self._rows.contents.append(content)
         if vector is not None:
-            self._rows.vectors.append(Vector(content.id, vector))
+            self._rows.vectors.append(vector_row(content.id, self._model, vector, self._head.tx, content.salt))
         slot_id = slot.id if slot else None
         born = rows.memory(self._head, memory, draft, lane, slot_id, self._source(draft), content.salt)
         self._rows.memories.append(born)
-        self._believed.tenants[memory] = draft.tenant_id
+        self._world.tenants[memory] = draft.tenant_id
+        self._world.salts[content.id] = content.salt
         return content.id
 
     def _turn(self, draft: Draft) -> Turn | None:
@@ -251,7 +208,7 @@ class Planner:
         return self._sources[draft.dialog][draft.turn]
 
     def _is_new(self, draft: Draft, turn: Turn) -> bool:
-        return not (draft.is_verbatim_turn and _told_key(draft.tenant_id, turn) in self._believed.told)
+        return not (draft.is_verbatim_turn and _told_key(draft.tenant_id, turn) in self._world.told)
 
 
 def _told_key(tenant_id: str, turn: Turn | None) -> ToldKey | None:

@@ -4,18 +4,16 @@ import secrets
 from uuid import UUID
 
 from aurra import texts
-from aurra.changes import ContentRow, Head, MemoryRow, SlotRow, SourceRow, hashed
+from aurra.changes import ContentRow, Head, MemoryRow, SlotRow, SourceRow, hashed, hashed_memory
 from aurra.drafts import Draft, SlotName, Turn, indexed_text
+from aurra.planning.world import Known
 
 _SALT_BYTES = 32
-_INDEXED_CHARACTERS = 100_000
-"""PostgreSQL refuses a tsvector over 1 MiB."""
 
 
 def slot(head: Head, slot_id: UUID, draft: Draft, name: SlotName, cardinality: str) -> SlotRow:
     """A new slot, named as the draft writes it."""
     assert draft.subject is not None and draft.attribute is not None
-    salt = secrets.token_bytes(_SALT_BYTES)
     row = SlotRow(
         id=slot_id,
         tenant_id=name[0],
@@ -25,15 +23,12 @@ def slot(head: Head, slot_id: UUID, draft: Draft, name: SlotName, cardinality: s
         attribute=draft.attribute.strip(),
         cardinality=cardinality,
         tx=head.tx,
-        salt=salt,
-        hash=b"",
     )
-    return hashed(row, salt)
+    return hashed(row, secrets.token_bytes(_SALT_BYTES))
 
 
 def content(head: Head, content_id: UUID, memory_id: UUID, draft: Draft, turn: Turn | None) -> ContentRow:
     """What the memory says."""
-    salt = secrets.token_bytes(_SALT_BYTES)
     row = ContentRow(
         id=content_id,
         memory_id=memory_id,
@@ -43,13 +38,29 @@ def content(head: Head, content_id: UUID, memory_id: UUID, draft: Draft, turn: T
         importance=draft.importance,
         people=draft.people,
         action_items=draft.action_items,
-        fingerprint=texts.fingerprint(draft.text),
-        indexed=indexed_text(draft, turn, head.at)[:_INDEXED_CHARACTERS],
+        fingerprint=draft.fingerprint,
+        indexed=indexed_text(draft, turn, head.at),
         tx=head.tx,
-        salt=salt,
-        hash=b"",
     )
-    return hashed(row, salt)
+    return hashed(row, secrets.token_bytes(_SALT_BYTES))
+
+
+def retold(head: Head, content_id: UUID, known: Known, text: str, indexed: str) -> ContentRow:
+    """What a memory says instead; a summary was of the old text."""
+    row = ContentRow(
+        id=content_id,
+        memory_id=known.id,
+        text=text,
+        summary=None,
+        topic=known.topic,
+        importance=known.importance,
+        people=known.people,
+        action_items=known.action_items,
+        fingerprint=texts.fingerprint(text),
+        indexed=indexed,
+        tx=head.tx,
+    )
+    return hashed(row, secrets.token_bytes(_SALT_BYTES))
 
 
 def memory(
@@ -79,14 +90,12 @@ def memory(
         extraction=draft.extraction,
         created_tx=head.tx,
         created_at=head.at,
-        hash=b"",
     )
-    return hashed(row, salt)
+    return hashed_memory(row, salt)
 
 
 def source(head: Head, source_id: UUID, turn: Turn, tenant_id: str, dialog_id: UUID) -> SourceRow:
     """A conversation turn as said."""
-    salt = secrets.token_bytes(_SALT_BYTES)
     row = SourceRow(
         id=source_id,
         tenant_id=tenant_id,
@@ -99,7 +108,5 @@ def source(head: Head, source_id: UUID, turn: Turn, tenant_id: str, dialog_id: U
         text=turn.text,
         said_at=turn.said_at,
         tx=head.tx,
-        salt=salt,
-        hash=b"",
     )
-    return hashed(row, salt)
+    return hashed(row, secrets.token_bytes(_SALT_BYTES))

@@ -1,0 +1,286 @@
+"""Group commit: the waiting writes of one account in this process are planned in order and committed together.
+
+Each is a transaction of its own, with its own number and outcome: one that is refused changes nothing and stops nobody.
+When the database refuses the commit, it is rolled back and each write runs alone. A client that goes away changes
+nothing for the others; its own write is finished if it was begun, and dropped if it was not.
+"""
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from aurra import instants, plans
+from aurra.changes import Changes, Head, TransactionRow, Verb, merged, seal
+from aurra.context import Context, Service
+from aurra.errors import AurraError, NotFound, Unavailable, Unprocessable
+from aurra.ops import metering
+from aurra.planning.world import NotLoaded, World
+from aurra.store import ledger
+from aurra.store import world as world_store
+from aurra.store.ledger import Kept
+from aurra.store.pool import ConstraintBroken, Transaction
+from aurra.store.world import Needs, StoredAnswer
+from aurra.types.common import Answer, TransactionRef
+
+log = structlog.get_logger("aurra")
+
+MOST_TOGETHER = 64
+"""Writes of one commit."""
+MOST_MEMORIES = 500
+"""New memories of one commit, unless its first write alone makes more."""
+_TRIES = 5
+_WAIT_SECONDS = 10
+
+
+class Decision(msgspec.Struct, kw_only=True):
+    """What a write decided under the lock: the rows (None or empty changes nothing), and how to answer."""
+
+    verb: Verb
+    changes: Changes | None
+    answer: Callable[[TransactionRef], Answer]
+    dry_run: bool = False
+    quotes: list[UUID] = []
+    """Memories that the answer names."""
+
+
+Plan = Callable[[World, Head], Decision]
+"""Pure: what the write does to what is believed. It may be called again."""
+Decide = Callable[[Transaction, Head], Awaitable[Decision]]
+"""Reads under the lock what it needs; such a write is committed alone."""
+
+
+class Fingerprint(msgspec.Struct, frozen=True):
+    """An idempotency key and the request it came with."""
+
+    key: str
+    digest: bytes
+
+
+class Write(msgspec.Struct, kw_only=True, eq=False):
+    """One write that waits for its commit; `done` gets its answer or its error."""
+
+    ctx: Context
+    print_: Fingerprint | None
+    answer: type[Answer]
+    needs: Needs
+    plan: Plan | None = None
+    decide: Decide | None = None
+    done: asyncio.Future[Answer]
+    is_begun: bool = False
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """What became of a write, to be told once the commit is through."""
+
+    write: Write
+    answer: Answer | None = None
+    error: BaseException | None = None
+
+    def tell(self) -> None:
+        """Wakes who waits for it, unless nobody does any more."""
+        if self.write.done.done():
+            return
+        if self.error is not None:
+            self.write.done.set_exception(self.error)
+        elif self.answer is not None:
+            self.write.done.set_result(self.answer)
+
+
+async def commit(write: Write) -> Answer:
+    """The write's answer, once it is committed. Raises its error; Unavailable after ten seconds' wait for a turn."""
+    _submit(write)
+    try:
+        async with asyncio.timeout(_WAIT_SECONDS):
+            return await asyncio.shield(write.done)
+    except TimeoutError:
+        if not write.is_begun:
+            write.done.cancel()
+            raise Unavailable("Too many writes of this account are waiting; nothing was stored.") from None
+        return await write.done
+    except asyncio.CancelledError:
+        # What is not begun is not wanted any more.
+        if not write.is_begun:
+            write.done.cancel()
+        raise
+
+
+def _submit(write: Write) -> None:
+    service, company_id = write.ctx.service, write.ctx.company_id
+    queue: deque[Write] | None = service.writers.get(company_id)
+    if queue is not None:
+        queue.append(write)
+        return
+    service.writers[company_id] = queue = deque([write])
+    task = asyncio.create_task(_commit_all(service, company_id, queue))
+    service.tasks.add(task)
+    task.add_done_callback(service.tasks.discard)
+
+
+async def _commit_all(service: Service, company_id: UUID, queue: deque[Write]) -> None:
+    """Commits until nothing waits."""
+    try:
+        while queue:
+            if together := _take(queue):
+                await _commit_together(together)
+    finally:
+        del service.writers[company_id]
+        for write in queue:
+            write.done.cancel()
+
+
+def _take(queue: deque[Write]) -> list[Write]:
+    """The writes at the head of the queue that can be committed together."""
+    taken: list[Write] = []
+    size = 0
+    while queue and len(taken) < MOST_TOGETHER:
+        write = queue[0]
+        size += write.needs.size
+        if taken and (size > MOST_MEMORIES or write.plan is None):
+            break
+        queue.popleft()
+        if write.done.cancelled():
+            continue
+        write.is_begun = True
+        taken.append(write)
+        if write.plan is None:
+            break
+    return taken
+
+
+async def _commit_together(writes: Sequence[Write]) -> None:
+    """Tells every write its outcome."""
+    try:
+        outcomes = await _attempt(writes)
+    except Unavailable as error:
+        outcomes = [Outcome(write=write, error=error) for write in writes]
+    except BaseException as error:
+        if isinstance(error, Exception) and len(writes) > 1:
+            log.warning("a commit was refused; its writes run alone", writes=len(writes), kind=type(error).__name__)
+        outcomes = [await _alone(write, error) for write in writes]
+    for outcome in outcomes:
+        outcome.tell()
+
+
+async def _alone(write: Write, first: BaseException) -> Outcome:
+    """The outcome of a write committed by itself; one that met a rule of the database is planned again."""
+    error = first
+    for _ in range(_TRIES):
+        if not isinstance(error, Exception):
+            break
+        await asyncio.sleep(secrets.randbelow(20) / 1000)
+        try:
+            return (await _attempt([write]))[0]
+        except ConstraintBroken as broken:
+            error = Unavailable(f"The write met the rule {broken.constraint} again and again; nothing was stored.")
+        except BaseException as other:
+            return Outcome(write=write, error=other)
+    return Outcome(write=write, error=error)
+
+
+class _Commit:
+    """The transactions of one commit, as they are decided one after the other."""
+
+    def __init__(self, head: Head, company_id: UUID) -> None:
+        self.before = head.last_tx
+        self.head = head
+        self.entries: list[TransactionRow] = []
+        self.changes: list[Changes] = []
+        self.answers: list[Kept] = []
+        self._company_id = company_id
+
+    def add(self, verb: Verb, changes: Changes, meter: plans.Meter) -> None:
+        """One more transaction."""
+        salt = secrets.token_bytes(32) if verb.reason else None
+        entry = seal(self._company_id, self.head, verb, changes, salt)
+        self.entries.append(entry)
+        self.changes.append(changes)
+        self.head = self.head.after(entry.hash, meter)
+
+    async def write(self, tx: Transaction) -> None:
+        """All of it, in one statement."""
+        if self.changes and (erasure := self.changes[0].erasure):
+            await ledger.erase(tx, self.entries[0], erasure)
+        elif self.changes:
+            changes = merged(self.changes)
+            await ledger.apply(tx, self.before, self.head, self.entries, changes, self.answers)
+            return
+        if self.answers:
+            await ledger.store_answers(tx, self.answers, self.head.at)
+
+
+async def _attempt(writes: Sequence[Write]) -> list[Outcome]:
+    """One database transaction. First the ledger is locked; what is believed is read in a later statement, since its
+    snapshot must not be older than the lock."""
+    ctx = writes[0].ctx
+    async with ctx.database.begin(ctx.company_id) as tx:
+        head = await ledger.lock(tx, ctx.service.clock())
+        world, answers = await world_store.load(tx, [write.needs for write in writes], head.at)
+        planned = _Commit(head, ctx.company_id)
+        outcomes = [await _outcome(tx, write, world, answers, planned) for write in writes]
+        await planned.write(tx)
+    return outcomes
+
+
+async def _outcome(
+    tx: Transaction, write: Write, world: World, answers: dict[str, StoredAnswer], planned: _Commit
+) -> Outcome:
+    try:
+        if write.print_ and (stored := answers.get(write.print_.key)):
+            return Outcome(write=write, answer=replay(write.ctx, stored, write.print_, write.answer))
+        if write.decide is not None:
+            return _accept(write, await write.decide(tx, planned.head), planned)
+        child, decision = await _planned(tx, write, world, planned.head)
+        outcome = _accept(write, decision, planned)
+        if not decision.dry_run:
+            world.absorb(child)
+        return outcome
+    except AurraError as error:
+        if isinstance(error, Unavailable):
+            raise
+        return Outcome(write=write, error=error)
+
+
+async def _planned(tx: Transaction, write: Write, world: World, head: Head) -> tuple[World, Decision]:
+    """The decision, and the world as it is then; what the plan turns out to need is loaded."""
+    assert write.plan is not None
+    while True:
+        child = world.child()
+        try:
+            return child, write.plan(child, head)
+        except NotLoaded as missing:
+            await world_store.load_memory(tx, world, missing.memory, head.at)
+
+
+def _accept(write: Write, decision: Decision, planned: _Commit) -> Outcome:
+    """Adds what was decided to the commit. Raises PlanLimitExceeded."""
+    changes = decision.changes
+    verdict = metering.admit(planned.head, changes)
+    if not (decision.dry_run or changes is None or changes.is_empty):
+        planned.add(decision.verb, changes, verdict.meter)
+    head = planned.head
+    done = decision.answer(TransactionRef(id=head.last_tx, at=instants.show(head.last_at)))
+    write.ctx.plan_warning = plans.warning(verdict)
+    if write.ctx.plan_warning:
+        done.warnings.append(write.ctx.plan_warning)
+    if write.print_ and not decision.dry_run:
+        kept = Kept(write.print_.key, write.print_.digest, msgspec.json.encode(done), decision.quotes)
+        planned.answers.append(kept)
+    return Outcome(write=write, answer=done)
+
+
+def replay(ctx: Context, stored: StoredAnswer, print_: Fingerprint, answer: type[Any]) -> Any:
+    """The answer stored for the key. Raises Unprocessable for another request, NotFound where it was erased."""
+    if not stored.fingerprint:
+        raise NotFound("What was answered to this Idempotency-Key was erased for good.", code="memory_erased")
+    if stored.fingerprint != print_.digest:
+        raise Unprocessable(
+            "This Idempotency-Key was used with another request.", code="idempotency_mismatch", param="Idempotency-Key"
+        )
+    ctx.replayed = True
+    return msgspec.json.decode(stored.answer, type=answer)

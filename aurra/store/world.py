@@ -1,0 +1,206 @@
+"""Loads what requests can touch, under the ledger lock and in a statement after it."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+import msgspec
+
+from aurra.drafts import Draft, SlotName, Turn
+from aurra.planning.world import Known, Slot, ToldKey, TwinPiece, World
+from aurra.store.pool import Transaction
+from aurra.store.queries import load as queries
+from aurra.texts import fingerprint
+from aurra.timeline import Piece
+
+_Q = queries("world")
+
+
+class Text(msgspec.Struct, frozen=True):
+    value: str
+
+
+class Needs(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request can touch."""
+
+    memories: frozenset[UUID] = frozenset()
+    slots: frozenset[SlotName] = frozenset()
+    fingerprints: frozenset[int] = frozenset()
+    tenants: frozenset[str] = frozenset()
+    """Of the texts with these fingerprints."""
+    told: frozenset[ToldKey] = frozenset()
+    key: str | None = None
+    """The idempotency key."""
+    size: int = 1
+    """Memories it makes, about."""
+
+    @classmethod
+    def of_drafts(cls, drafts: Sequence[Draft], dialogs: Mapping[int, Sequence[Turn]]) -> "Needs":
+        """The slots, equal texts and turns that drafts may meet."""
+        said = [draft for draft in drafts if not draft.is_verbatim_turn]
+        told = {
+            (draft.tenant_id, turn.session_id, turn.message_id)
+            for draft in drafts
+            if draft.is_verbatim_turn
+            for turn in dialogs[draft.dialog]
+            if turn.session_id and turn.message_id
+        }
+        return cls(
+            slots=frozenset(draft.slot_name for draft in drafts if draft.slot_name),
+            fingerprints=frozenset(draft.fingerprint for draft in said),
+            tenants=frozenset(draft.tenant_id for draft in said),
+            told=frozenset(told),
+            size=len(drafts),
+        )
+
+
+class StoredAnswer(msgspec.Struct, frozen=True):
+    """What was answered to an idempotency key. Both are empty where it was erased."""
+
+    key: str
+    fingerprint: bytes
+    answer: bytes
+
+
+class _Slot(msgspec.Struct, frozen=True):
+    id: UUID
+    tenant_id: str
+    subject_key: str
+    attribute_key: str
+    cardinality: str
+
+
+class _Erased(msgspec.Struct, frozen=True):
+    id: UUID
+    number: int
+    tenant: bytes
+
+
+class _Piece(msgspec.Struct, frozen=True):
+    id: UUID
+    memory_id: UUID
+    lane: UUID
+    content_id: UUID
+    valid_from: dt.datetime
+    valid_to: dt.datetime | None
+    superseded_by: UUID | None
+    tenant_id: str
+    salt: bytes
+
+    def piece(self) -> Piece:
+        """As the timeline takes it."""
+        return Piece(
+            version=self.id,
+            memory=self.memory_id,
+            lane=self.lane,
+            content=self.content_id,
+            start=self.valid_from,
+            end=self.valid_to,
+            successor=self.superseded_by,
+        )
+
+
+class _Told(msgspec.Struct, frozen=True):
+    tenant_id: str
+    session_id: str
+    message_id: str
+    memory_id: UUID
+
+
+class _Loaded(msgspec.Struct, frozen=True):
+    """The one JSON object; null is nothing of the kind."""
+
+    slots: list[_Slot] | None
+    memories: list[Known] | None
+    erased: list[_Erased] | None
+    pieces: list[_Piece] | None
+    twins: list[TwinPiece] | None
+    told: list[_Told] | None
+    answers: list[StoredAnswer] | None
+
+
+_decode = msgspec.json.Decoder(_Loaded).decode
+
+
+async def load(tx: Transaction, needs: Sequence[Needs], at: dt.datetime) -> tuple[World, dict[str, StoredAnswer]]:
+    """What all the requests can touch, and what was answered to their idempotency keys."""
+    found = await _read(
+        tx,
+        memories={one for need in needs for one in need.memories},
+        slots={one for need in needs for one in need.slots},
+        fingerprints={one for need in needs for one in need.fingerprints},
+        tenants={one for need in needs for one in need.tenants},
+        told={one for need in needs for one in need.told},
+        keys={need.key for need in needs if need.key is not None},
+        at=at,
+    )
+    world = World()
+    for slot in found.slots or ():
+        world.slots[slot.tenant_id, slot.subject_key, slot.attribute_key] = Slot(slot.id, slot.cardinality)
+    for twin in found.twins or ():
+        print_ = fingerprint(twin.text)
+        world.twins[print_] = (*world.twins.get(print_, ()), twin)
+    for turn in found.told or ():
+        world.told[turn.tenant_id, turn.session_id, turn.message_id] = turn.memory_id
+    _add_memories(world, found, {one for need in needs for one in need.memories})
+    return world, {answer.key: answer for answer in found.answers or ()}
+
+
+async def load_memory(tx: Transaction, world: World, memory: UUID, at: dt.datetime) -> None:
+    """Adds a memory that a plan met. Its lane was not loaded, so nothing of this commit has changed it."""
+    _add_memories(world, await _read(tx, memories={memory}, at=at), {memory})
+
+
+def _add_memories(world: World, found: _Loaded, asked: set[UUID]) -> None:
+    # A lane that is here already may have been changed by this commit; what the database says of it is older.
+    present = set(world.lanes)
+    for memory in asked:
+        world.memories[memory] = None
+    for known in found.memories or ():
+        world.memories[known.id] = known
+        world.lane_of[known.id] = known.lane
+        world.lanes.setdefault(known.lane, ())
+    for gone in found.erased or ():
+        world.erased[gone.id] = (gone.number, gone.tenant)
+    lanes: dict[UUID, list[Piece]] = {}
+    for row in found.pieces or ():
+        if row.lane in present:
+            continue
+        lanes.setdefault(row.lane, []).append(row.piece())
+        world.lane_of[row.memory_id] = row.lane
+        world.tenants[row.memory_id] = row.tenant_id
+        world.salts[row.content_id] = row.salt
+    for lane, pieces in lanes.items():
+        world.lanes[lane] = tuple(pieces)
+
+
+async def _read(
+    tx: Transaction,
+    *,
+    at: dt.datetime,
+    memories: set[UUID],
+    slots: set[SlotName] | None = None,
+    fingerprints: set[int] | None = None,
+    tenants: set[str] | None = None,
+    told: set[ToldKey] | None = None,
+    keys: set[str] | None = None,
+) -> _Loaded:
+    slot_columns: Sequence[Sequence[str]] = list(zip(*slots, strict=True)) if slots else ((), (), ())
+    told_columns: Sequence[Sequence[str]] = list(zip(*told, strict=True)) if told else ((), (), ())
+    row = await tx.row(
+        _Q["world"],
+        Text,
+        memories=list(memories),
+        slot_tenants=slot_columns[0],
+        subjects=slot_columns[1],
+        attributes=slot_columns[2],
+        fingerprints=list(fingerprints or ()),
+        tenants=list(tenants or ()),
+        told_tenants=told_columns[0],
+        told_sessions=told_columns[1],
+        told_messages=told_columns[2],
+        keys=list(keys or ()),
+        at=at,
+    )
+    assert row is not None
+    return _decode(row.value)
