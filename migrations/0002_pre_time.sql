@@ -46,20 +46,6 @@ COMMENT ON COLUMN embedding.tx IS 'The transaction that wrote it, whose hash cov
 ALTER TABLE idempotency ADD COLUMN quotes uuid[];
 COMMENT ON COLUMN idempotency.quotes IS 'Memories that the answer names; erased with them. Null is unknown: erased with any.';
 
-ALTER TABLE ledger ADD COLUMN chain_start bigint NOT NULL DEFAULT 0;
-COMMENT ON COLUMN ledger.chain_start IS 'Transactions up to this one were hashed by a release before erasing was possible; their hashes are taken as they are.';
-DO $$
-DECLARE
-  one uuid;
-BEGIN
-  FOR one IN SELECT company_id FROM account LOOP
-    PERFORM set_config('aurra.company_id', one::text, true);
-    UPDATE ledger SET chain_start = last_tx WHERE company_id = one;
-  END LOOP;
-  PERFORM set_config('aurra.company_id', '', true);
-END
-$$;
-
 CREATE POLICY own_account_erase ON version FOR DELETE TO aurra_eraser
   USING (company_id = nullif(current_setting('aurra.company_id', true), '')::uuid);
 GRANT SELECT, DELETE ON version, content, embedding, memory, source, slot TO aurra_eraser;

@@ -130,7 +130,6 @@ CREATE TABLE public.ledger (
     period_start timestamp with time zone NOT NULL,
     writes_used bigint NOT NULL,
     grace_from timestamp with time zone,
-    chain_start bigint DEFAULT 0 NOT NULL,
     CONSTRAINT ledger_last_tx_check CHECK ((last_tx >= 0)),
     CONSTRAINT ledger_writes_used_check CHECK ((writes_used >= 0))
 );

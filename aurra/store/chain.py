@@ -34,8 +34,6 @@ class ChainHead(msgspec.Struct, frozen=True):
     last_tx: int
     last_at: dt.datetime
     last_hash: bytes
-    chain_start: int
-    """Hashes are verified after this number."""
     period_start: dt.datetime
     writes_used: int
 

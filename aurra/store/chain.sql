@@ -37,7 +37,7 @@ SELECT k.kind, k.tx, k.row_id, k.hash, k.tenant, k.erased_by FROM tombstone k WH
 
 -- name: head -> ChainHead
 -- What the ledger says of its newest transaction and of the period's meter.
-SELECT last_tx, last_at, last_hash, chain_start, period_start, writes_used FROM ledger WHERE company_id = :company_id
+SELECT last_tx, last_at, last_hash, period_start, writes_used FROM ledger WHERE company_id = :company_id
 
 -- name: hash_of -> Link
 -- The hash of one transaction.

@@ -24,7 +24,7 @@ async def verify(tx: Transaction, since: int = 0) -> Verdict:
     Needs a snapshot (REPEATABLE READ). Time and reading grow with what is stored, memory does not.
     """
     head = await chain_store.head(tx)
-    start = min(max(since, head.chain_start), head.last_tx)
+    start = min(since, head.last_tx)
     before = Link(start, await chain_store.hash_of(tx, start) or chain.GENESIS, None)
     checked = used = 0
     async for found in chain_store.stored(tx, start):

@@ -327,7 +327,12 @@ _FILLED: dict[str, dict[str, Any]] = {
     "Search": {"query": "x"},
     "Question": {"question": "x"},
     "Supersede": {"valid_to": "2099-01-01"},
+    "Correct": {"content": "y", "reason": "x"},
     "Retract": {},
+    "Delete": {},
+    "Restore": {},
+    "Erase": {},
+    "EraseMatching": {"session_id": "s"},
     "AgentSettingsChange": {},
 }
 
@@ -339,7 +344,7 @@ def _wrong(struct: inspect.StructType) -> Iterator[tuple[str, str, dict[str, Any
     """(field, kind, body) for each field of the Struct, and of the Structs inside, with a value of a wrong type."""
     filled = _FILLED[struct.cls.__name__]
     for field in struct.fields:
-        if field.name == "memory_id":
+        if field.name in ("memory_id", "tx"):
             continue
         # A field with a default takes null for "not given", at the top of a request.
         nullable: set[str] = set() if field.required or struct.cls.__name__ in _INNER else {"null"}
@@ -377,7 +382,7 @@ async def test_a_wrong_type_is_422_naming_the_field(
     account: Account, op: Operation, field: str, bodies: dict[str, dict[str, Any]]
 ) -> None:
     """422: a field has the wrong type; the error names it, and nothing is stored."""
-    path = op.path.replace("{memory_id}", await account.add("Kim likes tea"))
+    path = op.path.replace("{memory_id}", await account.add("Kim likes tea")).replace("{tx}", "1")
     headers = {"Content-Type": "application/json"}
     async with nothing_stored(account):
         for kind, body in bodies.items():

@@ -9,11 +9,12 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from aurra import planning
 from aurra.changes import Head
 from aurra.context import Service
 from aurra.drafts import Draft
 from aurra.errors import CannotStart
+from aurra.planning.asserting import Planner
+from aurra.planning.world import World
 from aurra.plans import UNLIMITED
 from aurra.store import pool
 from aurra.store.accounts import open_directory
@@ -55,7 +56,7 @@ def test_planning_many_pieces_of_one_slot_is_not_quadratic_in_time_that_matters(
     head = Head(0, b"", start, 0, None, "enterprise", UNLIMITED, start, start + dt.timedelta(days=2000))
 
     def plan(number: int) -> float:
-        planner = planning.Planner(head, planning.Believed(), {})
+        planner = Planner(head, World(), {}, "")
         began = time.process_time()
         for day in range(number):
             draft = Draft(

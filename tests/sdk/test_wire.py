@@ -43,7 +43,7 @@ async def test_only_what_is_given_is_sent(make_scripted: MakeClient, server: Scr
     either = make_scripted(base_url=f"{server.url}/under/")
     server.script(answers(SETTINGS), answers(RETRACTED))
     await either("settings.update", classifier_model=None, excluded_categories=("a",))
-    await either("memories.retract", "a b/c", reason=None, dry_run=True)
+    await either("memories.delete", "a b/c", reason=None, dry_run=True)
     change, retract = server.requests
     assert change.body == {"classifier_model": None, "excluded_categories": ["a"]}
     assert change.headers["content-type"] == "application/json"

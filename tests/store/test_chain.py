@@ -1,104 +1,65 @@
-"""The chain of transactions can be reckoned again from what is stored, and shows what was changed."""
+"""The chain of transactions can be reckoned again from what is stored, and locates whatever was changed."""
 
+import contextlib
 import datetime as dt
+import random
+from collections.abc import AsyncGenerator
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
-import msgspec
 import pytest
 
 from aurra import chain
-from aurra.changes import (
-    Changes,
-    ClosedRow,
-    ContentRow,
-    Head,
-    MemoryRow,
-    OpenedRow,
-    SlotRow,
-    SourceRow,
-    Verb,
-    hashed,
-    seal,
-)
+from aurra.changes import Changes, Head, Verb, seal
+from aurra.store import pool, verifying
+from aurra.store.verifying import Verdict
 from tests.conftest import Account
 from tests.plain import connected
 
+CHAINED = {
+    "slot": ("tx",),
+    "source": ("tx",),
+    "memory": ("created_tx",),
+    "content": ("tx",),
+    "embedding": ("tx",),
+    "version": ("tx_from", "tx_to"),
+    "transaction": ("id",),
+    "tombstone": ("tx", "erased_by"),
+}
+"""Each table of the model, with the columns that say which transaction wrote the row."""
+DERIVED = {("content", "words")}
+"""What the database makes from chained text, and could make again."""
 
-async def rows_of(connection: Any, table: str, struct: Any, condition: str, number: int, account: Account) -> list[Any]:
-    """Rows of a table that a transaction wrote, as the Structs that wrote them."""
-    renamed = {"valid_from": "lower(valid)", "valid_to": "upper(valid)", "indexed": "''"}
-    columns = ", ".join(f"{renamed.get(field, field)}" for field in struct.__struct_fields__)
-    records = await connection.fetch(
-        f"SELECT {columns} FROM {table} WHERE company_id = $1 AND {condition} = $2", account.row.id, number
-    )
-    found: list[Any] = []
-    for record in records:
-        values = dict(zip(struct.__struct_fields__, record, strict=True))
-        for name in ("metadata", "extraction"):
-            if values.get(name) is not None:
-                values[name] = msgspec.json.decode(values[name])
-        found.append(struct(**values))
+
+@contextlib.asynccontextmanager
+async def copied(dsn: str, account: Account) -> AsyncGenerator[Any]:
+    """A connection that sees copies of the account's rows instead of the tables: no rule of the database stops what a
+    superuser does to them."""
+    async with connected(dsn) as connection:
+        await pool.register_vector(connection)
+        for table in (*CHAINED, "ledger"):
+            await connection.execute(
+                f"CREATE TEMP TABLE {table} AS SELECT * FROM public.{table} WHERE company_id = '{account.row.id}'"
+            )
+        yield connection
+
+
+async def verdict(connection: Any, account: Account, *tampering: str) -> Verdict:
+    """What the chain says after some changes, which are undone afterwards."""
+    await connection.execute("BEGIN")
+    for statement in tampering:
+        await connection.execute(statement)
+    found = await verifying.verify(pool.Transaction(connection, account.row.id))
+    await connection.execute("ROLLBACK")
     return found
 
 
-async def changes_of(connection: Any, account: Account, number: int) -> Changes:
-    """What a transaction wrote, with every hash reckoned from the row that is there now."""
-    contents = await rows_of(connection, "content", ContentRow, "tx", number, account)
-    salts = {row.memory_id: row.salt for row in contents}
-    memories = await rows_of(connection, "memory", MemoryRow, "created_tx", number, account)
-    slots = await rows_of(connection, "slot", SlotRow, "tx", number, account)
-    sources = await rows_of(connection, "source", SourceRow, "tx", number, account)
-    return Changes(
-        slots=[hashed(row, row.salt) for row in slots],
-        sources=[hashed(row, row.salt) for row in sources],
-        memories=[hashed(row, salts[row.id]) for row in memories],
-        contents=[hashed(row, row.salt) for row in contents],
-        opened=await rows_of(connection, "version", OpenedRow, "tx_from", number, account),
-        closed=await rows_of(connection, "version", ClosedRow, "tx_to", number, account),
-    )
-
-
-async def first_bad(dsn: str, account: Account, tamper: str | None = None) -> int | None:
-    """The first transaction whose hash is not what its rows say; None when all are. `tamper` is undone afterwards."""
-    async with connected(dsn) as connection:
-        await connection.execute("BEGIN")
-        if tamper:
-            await connection.execute(tamper, account.row.id)
-        transactions = await connection.fetch(
-            "SELECT id, at, verb, actor, request_id, reason, model, reason_salt, hash FROM transaction "
-            "WHERE company_id = $1 ORDER BY id",
-            account.row.id,
-        )
-        previous, before = chain.GENESIS, 0
-        for record in transactions:
-            verb = Verb(**{name: record[name] for name in ("verb", "actor", "request_id", "reason", "model")})
-            head = Head(
-                last_tx=record["id"] - 1,
-                last_hash=previous,
-                meter_start=record["at"],
-                writes_used=0,
-                grace_from=None,
-                plan="",
-                writes_limit=1,
-                last_at=record["at"],
-                at=record["at"],
-            )
-            changes = await changes_of(connection, account, record["id"])
-            entry = seal(account.row.id, head, verb, changes, record["reason_salt"])
-            if entry.hash != record["hash"] or record["id"] != before + 1:
-                return record["id"]
-            previous, before = record["hash"], record["id"]
-        assert before > 0
-        return None
-
-
 async def play(account: Account) -> None:
-    """Every kind of row there is."""
+    """Every kind of row there is, and every verb."""
     await account.add(
         "Kim lives in Oslo", subject="kim", attribute="city", metadata={"n": 1e22, "f": 1.0, "ä": [None]}, reason="told"
     )
-    await account.add("Kim lives in Rome", subject="kim", attribute="city", valid_from="2026-01-01")
+    rome = await account.add("Kim lives in Rome", subject="kim", attribute="city", valid_from="2026-01-01")
     await account.post(
         "/agent/memories",
         messages=[
@@ -109,33 +70,143 @@ async def play(account: Account) -> None:
     )
     gone = await account.add("a mistake")
     await account.client.delete(f"/memories/{gone}", params={"reason": "wrong"})
+    await account.post(f"/memories/{rome}/correct", content="Kim lives in Roma", reason="spelling")
+    await account.post("/agent/transactions/6/restore", reason="no, Rome")
+    secret = await account.add("a secret", subject="eve", attribute="plan", reason="heard", session_id="s")
+    await account.post(f"/memories/{secret}/supersede", valid_to="2099-01-01", reason="over")
+    await account.post(f"/memories/{secret}/erase", reason="asked to")
 
 
 async def test_the_chain_verifies_from_what_is_stored(account: Account, dsn: str) -> None:
-    """Each hash follows from the one before and the rows, as the database gives them back."""
+    """Each hash follows from the one before and the rows, as the database gives them back; erased rows included."""
     await play(account)
-    assert await first_bad(dsn, account) is None
+    async with copied(dsn, account) as connection:
+        found = await verdict(connection, account)
+    assert (found.first_bad, found.checked, found.head.last_tx) == (None, 10, 10)
+    answer = await account.get("/agent/transactions/verify")
+    assert (answer["ok"], answer["checked"], answer["first_bad"]) == (True, 10, None)
+    assert answer["head"] == {"id": 10, "hash": found.head.last_hash.hex()}
+    assert (await account.get("/agent/transactions/verify", since=7))["checked"] == 3
 
 
 @pytest.mark.parametrize(
-    ("tamper", "number"),
+    ("tampering", "number"),
     [
-        ("UPDATE content SET text = text || '.' WHERE company_id = $1 AND tx = 2", 2),
-        ("UPDATE memory SET tenant_id = 'x' WHERE company_id = $1 AND created_tx = 1", 1),
-        ("UPDATE memory SET metadata = '{}' WHERE company_id = $1 AND created_tx = 1", 1),
-        ("UPDATE slot SET cardinality = 'many' WHERE company_id = $1", 1),
-        ("UPDATE source SET text = 'I like gin.' WHERE company_id = $1", 3),
-        ("UPDATE version SET superseded_by = NULL WHERE company_id = $1 AND tx_from = 2", 2),
-        ("UPDATE version SET tx_to = NULL, tx_to_at = NULL WHERE company_id = $1 AND tx_to = 5", 5),
-        ("UPDATE transaction SET reason = 'heard' WHERE company_id = $1 AND id = 1", 1),
-        ("UPDATE transaction SET at = at - interval '1 second' WHERE company_id = $1 AND id = 4", 4),
-        ("UPDATE transaction SET hash = sha256('x') WHERE company_id = $1 AND id = 3", 3),
+        ("UPDATE content SET text = text || '.' WHERE tx = 2", 2),
+        ("UPDATE content SET hash = sha256('x') WHERE tx = 2", 2),
+        ("UPDATE memory SET tenant_id = 'x' WHERE created_tx = 1", 1),
+        ("UPDATE memory SET metadata = '{}' WHERE created_tx = 1", 1),
+        ("UPDATE slot SET cardinality = 'many' WHERE tx = 1", 1),
+        ("UPDATE source SET text = 'I like gin.'", 3),
+        ("UPDATE version SET superseded_by = NULL WHERE tx_from = 2", 2),
+        ("UPDATE version SET tx_to = NULL, tx_to_at = NULL WHERE tx_to = 5", 5),
+        ("UPDATE version SET tx_to = 4 WHERE tx_to = 5", 4),
+        ("INSERT INTO version SELECT company_id, gen_random_uuid(), tenant_id, memory_id, gen_random_uuid(), "
+         "content_id, valid, tx_from, NULL, tx_from_at, NULL, op, NULL, NULL FROM version WHERE tx_from = 3", 3),
+        ("UPDATE embedding e SET vector = (SELECT vector FROM embedding o WHERE o.tx = 3) WHERE e.tx = 4", 4),
+        ("UPDATE embedding SET tx = NULL WHERE tx = 4", 4),
+        ("DELETE FROM embedding WHERE tx = 2", 2),
+        ("UPDATE transaction SET reason = 'heard' WHERE id = 1", 1),
+        ("UPDATE transaction SET reason = NULL, reason_salt = NULL WHERE id = 5", 5),
+        ("UPDATE transaction SET at = at - interval '1 second' WHERE id = 4", 4),
+        ("UPDATE transaction SET hash = sha256('x') WHERE id = 3", 3),
+        ("UPDATE transaction SET verb = 'retract' WHERE id = 6", 6),
+        ("DELETE FROM transaction WHERE id = 4", 4),
+        ("DELETE FROM transaction WHERE id = 10", 10),
+        ("UPDATE transaction SET id = CASE id WHEN 3 THEN 99 ELSE 3 END WHERE id IN (3, 4)", 3),
+        ("DELETE FROM tombstone WHERE kind = 'content'", 8),
+        ("DELETE FROM tombstone WHERE kind = 'reason' AND tx = 9", 9),
+        ("UPDATE tombstone SET tenant = sha256('x') WHERE kind = 'memory'", 10),
+        ("UPDATE tombstone SET erased_by = 9 WHERE kind = 'memory'", 9),
+        ("INSERT INTO tombstone SELECT company_id, 10, 'content', 4, id, hash FROM content WHERE tx = 4", 4),
+        ("UPDATE ledger SET last_hash = sha256('x')", 10),
+        ("UPDATE ledger SET last_tx = 9", 9),
+        ("UPDATE ledger SET writes_used = 0", 10),
     ],
-)
-async def test_what_was_changed_is_located(account: Account, dsn: str, tamper: str, number: int) -> None:
+)  # fmt: skip
+async def test_what_was_changed_is_located(account: Account, dsn: str, tampering: str, number: int) -> None:
     """A row of any table, changed by a superuser: the first transaction that does not verify is the row's own."""
     await play(account)
-    assert await first_bad(dsn, account, tamper) == number
+    async with copied(dsn, account) as connection:
+        found = await verdict(connection, account, tampering)
+    assert found.first_bad == number, found.why
+
+
+@pytest.mark.parametrize("edits", [pytest.param(60, id="short"), pytest.param(1000, id="long", marks=pytest.mark.long)])
+@pytest.mark.timeout(1200)
+async def test_random_edits_deletions_and_exchanges_are_all_located(account: Account, dsn: str, edits: int) -> None:
+    """T21: whatever a superuser does to one row of the model, or to two by exchanging them, is located."""
+    await play(account)
+    dice = random.Random(20261124 + edits)
+    async with copied(dsn, account) as connection:
+        for _ in range(edits):
+            await connection.execute("BEGIN")
+            what, numbers = await tamper(connection, dice)
+            found = await verifying.verify(pool.Transaction(connection, account.row.id))
+            await connection.execute("ROLLBACK")
+            assert found.first_bad in numbers, (what, found.first_bad, numbers)
+
+
+async def tamper(connection: Any, dice: random.Random) -> tuple[str, set[int]]:
+    """One random change, and the transactions that may be named for it: those of the rows, before and after."""
+    table = dice.choice(sorted(CHAINED))
+    rows: list[dict[str, Any]] = [
+        dict(record) for record in await connection.fetch(f"SELECT ctid AS place, * FROM {table} ORDER BY ctid")
+    ]
+    row = dice.choice(rows)
+    what = dice.choice(["edit", "edit", "delete", "exchange"])
+    if what == "delete":
+        await connection.execute(f"DELETE FROM {table} WHERE ctid = $1", row["place"])
+        return f"delete {table}", numbers_of(table, row)
+    columns = [name for name in row if name not in ("place", "company_id") and (table, name) not in DERIVED]
+    pairs = [(name, other) for name in columns for other in rows if other[name] != row[name]]
+    if what == "exchange" and pairs:
+        column, other = dice.choice(pairs)
+        await connection.execute(
+            f"UPDATE {table} SET {column} = CASE ctid WHEN $1 THEN $4::{await type_of(connection, table, column)} "
+            "ELSE $3 END WHERE ctid IN ($1, $2)",
+            row["place"], other["place"], row[column], other[column],
+        )  # fmt: skip
+        return f"exchange {table}.{column}", numbers_of(table, row) | numbers_of(table, other)
+    column = dice.choice([name for name in columns if row[name] is not None])
+    changed = {**row, column: another(row[column], await type_of(connection, table, column), dice)}
+    await connection.execute(f"UPDATE {table} SET {column} = $2 WHERE ctid = $1", row["place"], changed[column])
+    return f"edit {table}.{column}", numbers_of(table, row) | numbers_of(table, changed)
+
+
+def numbers_of(table: str, row: dict[str, Any]) -> set[int]:
+    """The transactions that a row belongs to."""
+    return {row[column] for column in CHAINED[table] if row[column] is not None}
+
+
+async def type_of(connection: Any, table: str, column: str) -> str:
+    """The column's type."""
+    return await connection.fetchval(
+        "SELECT atttypid::regtype::text FROM pg_attribute WHERE attrelid = $1::regclass AND attname = $2", table, column
+    )
+
+
+def another(value: Any, kind: str, dice: random.Random) -> Any:
+    """A value of the same type that is not the same."""
+    match value:
+        case str() if kind.startswith("json"):
+            return '{"x": 1}'
+        case str():
+            return value + "."
+        case int():
+            return value + dice.choice([-1, 1])
+        case bytes():
+            return value[::-1] + b"x"
+        case UUID():
+            return uuid4()
+        case dt.datetime():
+            return value + dt.timedelta(microseconds=1)
+        case list():
+            return [*value, "x"]  # pyright: ignore[reportUnknownVariableType]
+        case _ if kind == "tstzrange":
+            return type(value)(value.lower - dt.timedelta(microseconds=1), value.upper)
+        case _:
+            return type(value)([*value.to_list()[1:], 0.5])
 
 
 def test_every_hash_depends_on_the_one_before() -> None:
