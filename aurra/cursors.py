@@ -1,7 +1,7 @@
 """Signed cursors: the place in the order, both times, the account. Pure.
 
-A cursor is base64url of JSON and its HMAC-SHA256; the account is part of what is signed, so a cursor of another account
-is refused like a forged one.
+A cursor is base64url of JSON and its HMAC-SHA256; account and list (the Struct's name) are part of what is signed, so a
+cursor of another account, or of another list, is refused like a forged one.
 """
 
 import base64
@@ -9,6 +9,7 @@ import binascii
 import datetime as dt
 import hmac
 from hashlib import sha256
+from typing import TypeVar
 from uuid import UUID
 
 import msgspec
@@ -16,10 +17,11 @@ import msgspec
 from aurra.errors import BadRequest
 
 _MAC_BYTES = 16
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
-    """Where a page ended, and the moment that all pages of the list are read at."""
+    """Where a page of memories ended, and the moment that all pages of the list are read at."""
 
     created_at: dt.datetime
     memory_id: UUID
@@ -30,23 +32,40 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
     """Whether there is no test of validity."""
 
 
-def encode(cursor: Cursor, company_id: UUID, secret: bytes) -> str:
+class TransactionCursor(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page of transactions ended, in which direction, and the moment that all pages are read at."""
+
+    last: int
+    is_ascending: bool
+    number: int
+    as_of: dt.datetime | None
+
+
+class SubjectCursor(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page of subjects ended, and the moment that all pages are read at."""
+
+    subject_key: str
+    number: int
+    as_of: dt.datetime | None
+
+
+def encode(cursor: msgspec.Struct, company_id: UUID, secret: bytes) -> str:
     """The opaque text of a cursor."""
     body = msgspec.json.encode(cursor)
-    return base64.urlsafe_b64encode(_mac(body, company_id, secret) + body).decode().rstrip("=")
+    return base64.urlsafe_b64encode(_mac(body, type(cursor), company_id, secret) + body).decode().rstrip("=")
 
 
-def decode(text: str, company_id: UUID, secret: bytes) -> Cursor:
-    """The cursor. Raises BadRequest (invalid_cursor) for one that this account did not get from here."""
+def decode(text: str, kind: type[S], company_id: UUID, secret: bytes) -> S:
+    """The cursor. Raises BadRequest (invalid_cursor) for one that this account did not get from this list."""
     try:
         raw = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
         mac, body = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
-        if hmac.compare_digest(mac, _mac(body, company_id, secret)):
-            return msgspec.json.decode(body, type=Cursor)
+        if hmac.compare_digest(mac, _mac(body, kind, company_id, secret)):
+            return msgspec.json.decode(body, type=kind)
     except (UnicodeEncodeError, binascii.Error, ValueError, msgspec.MsgspecError):
         pass
     raise BadRequest("This cursor is not one of this account's.", code="invalid_cursor", param="cursor")
 
 
-def _mac(body: bytes, company_id: UUID, secret: bytes) -> bytes:
-    return hmac.digest(secret, company_id.bytes + body, sha256)[:_MAC_BYTES]
+def _mac(body: bytes, kind: type[msgspec.Struct], company_id: UUID, secret: bytes) -> bytes:
+    return hmac.digest(secret, company_id.bytes + kind.__name__.encode() + body, sha256)[:_MAC_BYTES]

@@ -74,7 +74,7 @@ def _operation(op: Operation, schemas: dict[Any, Any], components: dict[str, Any
         "description": f"{(op.run.__doc__ or '').strip()}\n\nScope: `{op.scope}`.",
         "x-aurra-name": op.name,
         "responses": {
-            "200": {"description": "Done.", "content": {"application/json": {"schema": schemas[op.answer]}}},
+            "200": {"description": "Done.", "content": _content(op, schemas)},
             "default": {
                 "description": "An error; `code` says which.",
                 "content": {"application/problem+json": {"schema": {"$ref": _REFERENCE.format(name="Problem")}}},
@@ -93,6 +93,12 @@ def _operation(op: Operation, schemas: dict[Any, Any], components: dict[str, Any
         header = {"type": "string", "minLength": 1, "maxLength": 255}
         parameters.append({"name": "Idempotency-Key", "in": "header", "schema": header})
     return {**described, "parameters": parameters} if parameters else described
+
+
+def _content(op: Operation, schemas: dict[Any, Any]) -> dict[str, Any]:
+    """The answer's schema, and that it is a page of Markdown for those who ask for one."""
+    as_json = {"application/json": {"schema": schemas[op.answer]}}
+    return as_json if op.markdown is None else {**as_json, "text/markdown": {"schema": {"type": "string"}}}
 
 
 def _body(op: Operation, rest: dict[str, Any], schemas: dict[Any, Any], components: dict[str, Any]) -> dict[str, Any]:

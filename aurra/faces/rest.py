@@ -3,8 +3,9 @@
 import asyncio
 import re
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import unquote
 from uuid import uuid4
 
 import msgspec
@@ -23,6 +24,9 @@ AnyRequest = Request[Any, Any, Any]
 _BODY_SECONDS = 10
 _ONCE = (b"authorization", b"host", b"content-length")
 _JSON = re.compile(r"application/(?:[\w.-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
+_SPANNING = frozenset({"subject"})
+"""Parameters that may hold slashes (as %2F); such a one stands last in its path."""
+_WEIGHT = re.compile(r"\bq\s*=\s*([01](?:\.[0-9]{0,3})?)")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -37,16 +41,26 @@ def handlers(service: Service, operations: list[Operation]) -> list[HTTPRouteHan
 
 def _handler(service: Service, op: Operation, path: str, name: str) -> HTTPRouteHandler:
     async def endpoint(request: AnyRequest) -> Response[bytes]:
-        return await respond(request, lambda id_: _run(service, op, request, id_))
+        return await respond(request, lambda id_: _run(service, op, request, _path_parameters(request, path), id_))
 
     return HTTPRouteHandler(
-        re.sub(r"{(\w+)}", r"{\1:str}", path),
+        re.sub(r"{(\w+)}", lambda name: f"{{{name[1]}:{'path' if name[1] in _SPANNING else 'str'}}}", path),
         http_method=op.method,
         name=name,
         operation_id=name,
         status_code=200,
         include_in_schema=False,
     )(endpoint)
+
+
+def _path_parameters(request: AnyRequest, path: str) -> dict[str, str]:
+    """The path's parameters as sent; the framework would lose slashes of one that spans them."""
+    found: dict[str, str] = dict(request.path_params)
+    name = path.rsplit("/", 1)[1].strip("{}")
+    if name in _SPANNING:
+        raw = request.scope["raw_path"].split(b"/", path.count("/"))[-1]
+        found[name] = unquote(raw.removesuffix(b"/"))
+    return found
 
 
 async def respond(request: AnyRequest, work: Callable[[str], Any]) -> Response[bytes]:
@@ -84,13 +98,15 @@ def request_id_of(request: AnyRequest) -> str:
     return state["request_id"]
 
 
-async def _run(service: Service, op: Operation, request: AnyRequest, request_id: str) -> Response[bytes]:
+async def _run(
+    service: Service, op: Operation, request: AnyRequest, path: Mapping[str, str], request_id: str
+) -> Response[bytes]:
     _require_single_headers(request)
     caller = await auth.authenticate(service, request.headers.get("authorization"))
     body = await _body(request, op.body_limit) if op.method != "GET" else b""
     query = {} if op.method in ("POST", "PATCH") else dict(request.query_params)
     decoded, ignored = decoding.decode(
-        op, body or (b"" if query or op.method in ("GET", "DELETE") else b"{}"), request.path_params, query
+        op, body or (b"" if query or op.method in ("GET", "DELETE") else b"{}"), path, query
     )
     ctx = Context(
         service=service,
@@ -100,7 +116,25 @@ async def _run(service: Service, op: Operation, request: AnyRequest, request_id:
     )
     answer = await call(ctx, op, decoded)
     answer.warnings += [f"The field `{name}` is unknown and was ignored." for name in ignored]
-    return Response(_encode(answer), status_code=200, media_type="application/json", headers=_headers(ctx, request_id))
+    headers = _headers(ctx, request_id)
+    if op.markdown is None:
+        return Response(_encode(answer), status_code=200, media_type="application/json", headers=headers)
+    headers["Vary"] = "Accept"
+    if _prefers_markdown(request.headers.get("accept", "")):
+        page = op.markdown(answer).encode()
+        return Response(page, status_code=200, media_type="text/markdown", headers=headers)
+    return Response(_encode(answer), status_code=200, media_type="application/json", headers=headers)
+
+
+def _prefers_markdown(accept: str) -> bool:
+    """Whether the header names Markdown, and gives JSON no more weight."""
+    weights: dict[str, float] = {}
+    for part in accept.split(","):
+        kind, _, parameters = part.partition(";")
+        weight = _WEIGHT.search(parameters)
+        weights.setdefault(kind.strip().lower(), float(weight[1]) if weight else 1.0)
+    json = next((weights[kind] for kind in ("application/json", "application/*", "*/*") if kind in weights), 0.0)
+    return weights.get("text/markdown", 0.0) > 0 and weights["text/markdown"] >= json
 
 
 def _headers(ctx: Context, request_id: str) -> dict[str, str]:

@@ -1,6 +1,18 @@
 """The core: one async function for each thing the product does, all in one registry."""
 
-from aurra.ops import accounts, answering, erasing, ledger, memories, reading, searching, undoing, verbs
+from aurra.ops import (
+    accounts,
+    answering,
+    erasing,
+    history,
+    ledger,
+    memories,
+    reading,
+    searching,
+    subjects,
+    undoing,
+    verbs,
+)
 from aurra.ops.registry import OPERATIONS, Operation, call
 
 __all__ = [
@@ -10,10 +22,12 @@ __all__ = [
     "answering",
     "call",
     "erasing",
+    "history",
     "ledger",
     "memories",
     "reading",
     "searching",
+    "subjects",
     "undoing",
     "verbs",
 ]

@@ -5,6 +5,7 @@ import datetime as dt
 import msgspec
 
 from aurra import instants
+from aurra.changes import Head
 from aurra.errors import BadRequest, Unprocessable
 from aurra.store import ledger
 from aurra.store.pool import Transaction
@@ -60,7 +61,7 @@ async def resolve(
             as_of=at,
             is_latest=True,
         )
-    found = await _transaction(tx, head.last_tx, head.at, transaction_as_of)
+    found = await find(tx, head, transaction_as_of, "transaction_as_of")
     return Moment(
         number=found.id,
         at=found.at,
@@ -71,25 +72,27 @@ async def resolve(
     )
 
 
-async def _transaction(tx: Transaction, newest: int, now: dt.datetime, asked: int | str) -> ledger.Numbered:
+async def find(tx: Transaction, head: Head, asked: int | str, param: str) -> ledger.Numbered:
+    """The transaction of a number, or the newest at or before an instant.
+
+    Raises BadRequest for one that has not happened, Unprocessable for text that is neither a number nor an instant.
+    """
     if isinstance(asked, str) and not (asked.isascii() and asked.isdigit()):
-        at = instants.parse(asked, "transaction_as_of")
-        if at > now:
-            raise _future(f"{asked} is later than now ({instants.show(now)}).")
+        at = instants.parse(asked, param)
+        if at > head.at:
+            raise _future(param, f"{asked} is later than now ({instants.show(head.at)}).")
         return await ledger.newest_until(tx, at)
     # A number of more digits than any transaction has is not even read.
-    number = asked if isinstance(asked, int) else int(asked[-20:]) if not asked[:-20].strip("0") else newest + 1
+    number = asked if isinstance(asked, int) else int(asked[-20:]) if not asked[:-20].strip("0") else head.last_tx + 1
     if number < 0:
-        raise BadRequest("`transaction_as_of` must not be negative.", code="out_of_range", param="transaction_as_of")
-    if number > newest:
-        raise _future(f"the newest transaction is {newest}.")
+        raise BadRequest(f"`{param}` must not be negative.", code="out_of_range", param=param)
+    if number > head.last_tx:
+        raise _future(param, f"the newest transaction is {head.last_tx}.")
     found = await ledger.find_transaction(tx, number)
     if found is None:
-        raise Unprocessable(f"There is no transaction {number}.", param="transaction_as_of")
+        raise Unprocessable(f"There is no transaction {number}.", param=param)
     return found
 
 
-def _future(why: str) -> BadRequest:
-    return BadRequest(
-        f"`transaction_as_of` lies in the future: {why}", code="transaction_in_the_future", param="transaction_as_of"
-    )
+def _future(param: str, why: str) -> BadRequest:
+    return BadRequest(f"`{param}` lies in the future: {why}", code="transaction_in_the_future", param=param)

@@ -42,7 +42,7 @@ async def list_memories(ctx: Context, request: MemoryList) -> MemoryPage:
     after = None
     as_of, transaction_as_of, everything = request.as_of, request.transaction_as_of, request.include_superseded
     if request.cursor:
-        after = cursors.decode(request.cursor, ctx.company_id, ctx.service.cursor_secret)
+        after = cursors.decode(request.cursor, Cursor, ctx.company_id, ctx.service.cursor_secret)
         as_of, transaction_as_of = instants.show_optional(after.as_of), after.number
         everything = after.everything
     async with ctx.database.read(ctx.company_id) as tx:
@@ -77,7 +77,7 @@ async def get(ctx: Context, request: MemoryGet) -> MemoryFound:
     Shown flat is the piece at `as_of`; else the latest that began before; else the first to come; else the last
     version.
     """
-    async with _looking_at(ctx, request) as (tx, moment, identity):
+    async with looking_at(ctx, request) as (tx, moment, identity):
         versions = await memories.versions_of(tx, moment.number, identity.id)
         believed = [version for version in versions if version.tx_to is None]
         chosen = choose_version(versions, moment)
@@ -102,7 +102,7 @@ async def get(ctx: Context, request: MemoryGet) -> MemoryFound:
 )
 async def timeline(ctx: Context, request: MemoryGet) -> Timeline:
     """The whole chain, oldest first, whichever of its memories is asked."""
-    async with _looking_at(ctx, request) as (tx, moment, identity):
+    async with looking_at(ctx, request) as (tx, moment, identity):
         rows = await memories.pieces(tx, moment.number, await chain_of(tx, identity, moment))
     return Timeline(
         memory_id=str(identity.id),
@@ -124,7 +124,7 @@ async def timeline(ctx: Context, request: MemoryGet) -> Timeline:
 )
 async def get_audit(ctx: Context, request: MemoryGet) -> Audit:
     """Where a memory comes from, how it was made, and all that happened to it."""
-    async with _looking_at(ctx, request) as (tx, moment, identity):
+    async with looking_at(ctx, request) as (tx, moment, identity):
         chosen = choose_version(await memories.versions_of(tx, moment.number, identity.id), moment)
         row = (await memories.pieces(tx, moment.number, [chosen.version]))[0]
         events = await memories.events_of(tx, identity.id)
@@ -178,7 +178,7 @@ async def chain_of(tx: Transaction, identity: Identity, moment: Moment) -> list[
 
 
 @contextlib.asynccontextmanager
-async def _looking_at(ctx: Context, request: MemoryGet) -> AsyncGenerator[tuple[Transaction, Moment, Identity]]:
+async def looking_at(ctx: Context, request: MemoryGet) -> AsyncGenerator[tuple[Transaction, Moment, Identity]]:
     """A snapshot, the moment asked for, and the memory, if it was there then and this key sees it; else the one 404."""
     async with ctx.database.read(ctx.company_id) as tx:
         moment = await resolve(tx, ctx.service.clock(), request.as_of, request.transaction_as_of)

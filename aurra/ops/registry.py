@@ -32,6 +32,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     is_idempotent: bool
     """Takes an Idempotency-Key."""
     body_limit: int
+    markdown: Callable[[Any], str] | None
+    """The answer as a page to read, for those who accept `text/markdown`."""
 
     @property
     def id(self) -> str:
@@ -61,6 +63,7 @@ def operation(
     ignores_unknown: bool = False,
     is_idempotent: bool = False,
     body_limit: int = MIB,
+    markdown: Callable[[Any], str] | None = None,
 ) -> Callable[[Callable[[Context, R], Awaitable[A]]], Callable[[Context, R], Awaitable[A]]]:
     """Registers `async def verb(ctx: Context, request: SomeRequest) -> SomeAnswer`.
 
@@ -83,6 +86,7 @@ def operation(
             ignores_unknown=ignores_unknown,
             is_idempotent=is_idempotent,
             body_limit=body_limit,
+            markdown=markdown,
         )
         return run
 

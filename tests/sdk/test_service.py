@@ -68,6 +68,23 @@ async def test_iterate_follows_the_cursor_to_the_end(either: Either) -> None:
     assert len(rest) == 3
 
 
+async def test_history_is_read_by_both_clients(either: Either) -> None:
+    """versions, diff with its `from`, transactions after a number, subjects, a profile; a name may hold a slash."""
+    kim = {"subject": "acme/kim", "attribute": "city"}
+    oslo = (await either("memories.add", content="Oslo", valid_from="2020-01-01", **kim)).memory_id
+    await either("memories.add", content="Rome", valid_from="2022-01-01", reason="moved", **kim)
+    assert [version.opened_by for version in (await either("memories.versions", oslo)).versions] == [1, 2]
+    difference = await either("transactions.diff", 1)
+    assert (difference.from_.id, difference.to.id) == (1, 2)
+    [change] = difference.changes
+    assert (change.kind, change.before.decision, change.after.decision) == ("superseded", "Oslo", "Rome")
+    assert [one.id for one in await either("transactions.iterate", since=0, limit=1)] == [1, 2]
+    assert (await either("transactions.get", 2)).reason == "moved"
+    assert [one.subject for one in await either("subjects.iterate")] == ["acme/kim"]
+    [city] = (await either("subjects.get", "Acme/Kim", as_of=dt.date(2021, 1, 1))).attributes
+    assert [memory.decision for memory in city.current] == ["Oslo"]
+
+
 async def test_messages_may_be_structs_or_dicts(either: Either) -> None:
     """Both kinds of turn are sent, in verbatim mode one memory each."""
     written = await either(

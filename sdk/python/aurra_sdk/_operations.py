@@ -103,6 +103,42 @@ MEMORIES_ERASE_MATCHING = Operation(
     is_repeatable=True,
     has_tenant=True,
 )
+MEMORIES_VERSIONS = Operation(
+    name="memories.versions",
+    method="GET",
+    path="/memories/{memory_id}/versions",
+    answer=types.Versions,
+    is_idempotent=False,
+    is_repeatable=True,
+    has_tenant=False,
+)
+TRANSACTIONS_LIST = Operation(
+    name="transactions.list",
+    method="GET",
+    path="/agent/transactions",
+    answer=types.TransactionPage,
+    is_idempotent=False,
+    is_repeatable=True,
+    has_tenant=True,
+)
+TRANSACTIONS_GET = Operation(
+    name="transactions.get",
+    method="GET",
+    path="/agent/transactions/{tx}",
+    answer=types.TransactionFound,
+    is_idempotent=False,
+    is_repeatable=True,
+    has_tenant=False,
+)
+TRANSACTIONS_DIFF = Operation(
+    name="transactions.diff",
+    method="GET",
+    path="/agent/diff",
+    answer=types.Difference,
+    is_idempotent=False,
+    is_repeatable=True,
+    has_tenant=True,
+)
 TRANSACTIONS_VERIFY = Operation(
     name="transactions.verify",
     method="GET",
@@ -130,6 +166,24 @@ MEMORIES_BULK = Operation(
     is_repeatable=True,
     has_tenant=False,
     tenant_inside=("memories",),
+)
+SUBJECTS_LIST = Operation(
+    name="subjects.list",
+    method="GET",
+    path="/agent/subjects",
+    answer=types.SubjectPage,
+    is_idempotent=False,
+    is_repeatable=True,
+    has_tenant=True,
+)
+SUBJECTS_GET = Operation(
+    name="subjects.get",
+    method="GET",
+    path="/agent/subjects/{subject}",
+    answer=types.Profile,
+    is_idempotent=False,
+    is_repeatable=True,
+    has_tenant=True,
 )
 TRANSACTIONS_RESTORE = Operation(
     name="transactions.restore",

@@ -24,8 +24,11 @@ __all__ = [
     "Certificate",
     "ChainHead",
     "ChainLink",
+    "Change",
     "Citation",
+    "ClosedVersion",
     "Corrected",
+    "Difference",
     "Erased",
     "Evidence",
     "Extraction",
@@ -37,8 +40,12 @@ __all__ = [
     "MemoryWrite",
     "MemoryWritten",
     "Message",
+    "OpenedVersion",
     "PieceRef",
     "PlanStatus",
+    "Profile",
+    "ProfileAttribute",
+    "ProfilePiece",
     "ProofTree",
     "Provenance",
     "Receipt",
@@ -46,15 +53,23 @@ __all__ = [
     "Retracted",
     "Retrieval",
     "ScoredMemory",
+    "Side",
     "SourceCitation",
+    "Subject",
+    "SubjectPage",
     "Superseded",
     "Supersession",
     "SupersessionChain",
     "Temporal",
     "Timeline",
+    "TransactionEntry",
+    "TransactionFound",
+    "TransactionPage",
     "TransactionRef",
     "Verified",
+    "Version",
     "VersionRef",
+    "Versions",
 ]
 
 
@@ -499,6 +514,181 @@ class Erased(Answer, kw_only=True):
     dry_run: bool = False
 
 
+class Version(Record, kw_only=True):
+    """One immutable statement: a content, over one valid interval, believed over one transaction interval."""
+
+    version: str
+    """Its id."""
+    decision: str
+    """What it says."""
+    valid_from: str
+    """UTC instant, microseconds."""
+    valid_to: str | None
+    """UTC instant, microseconds."""
+    opened_by: int
+    """The transaction since which it is believed."""
+    closed_by: int | None
+    """The transaction since which it is not; null is still believed."""
+    transaction_time_start: str
+    """UTC instant, microseconds."""
+    transaction_time_end: str | None
+    """UTC instant, microseconds."""
+    op: str
+    """How it was opened: `assert`, `supersede`, `end`, `correct`, `restore`, `leftover`."""
+    superseded_by: str | None
+    """The memory that took over."""
+
+
+class Versions(Answer, kw_only=True):
+    """All versions of a memory, in the order of belief, then of validity."""
+
+    memory_id: str
+    versions: list[Version]
+    transaction: TransactionRef
+    as_of: str | None
+    """UTC instant, microseconds."""
+
+
+class TransactionEntry(Record, kw_only=True):
+    """One committed change."""
+
+    id: int
+    """Dense number in the account."""
+    at: str
+    """UTC instant, microseconds."""
+    verb: str
+    """`assert`, `supersede`, `end`, `correct`, `retract`, `restore` or `erase`."""
+    actor: str
+    """Who made it: `key` and the key's id."""
+    reason: str | None
+    """Why, where it was given."""
+    request_id: str
+    model: str | None
+    """The model that extracted what it stores."""
+    writes: int
+    """Memories that it made, of all tenants."""
+    opened_count: int
+    """Versions that it opened, of the tenants that are read."""
+    closed_count: int
+    """Versions that it closed, of the tenants that are read."""
+    hash: str
+    """Over the entry and the hash before it; hex."""
+
+
+class TransactionPage(Answer, Page[TransactionEntry], kw_only=True):
+    """A page of transactions, and the moment it was read at."""
+
+    transactions: list[TransactionEntry]
+    has_more: bool
+    next_cursor: str | None
+    transaction: TransactionRef
+    as_of: str | None
+    """UTC instant, microseconds."""
+
+    def page_items(self) -> list[TransactionEntry]:
+        return self.transactions
+
+
+class OpenedVersion(Record, kw_only=True):
+    """A version that a transaction opened."""
+
+    memory_id: str
+    version: str
+    decision: str
+    valid_from: str
+    """UTC instant, microseconds."""
+    valid_to: str | None
+    """UTC instant, microseconds."""
+    superseded_by: str | None
+    """The memory that takes over at its end."""
+    op: str
+    """How it was opened: `assert`, `supersede`, `end`, `correct`, `restore`, `leftover`."""
+    tenant_id: str | None
+    subject: str | None
+    attribute: str | None
+
+
+class ClosedVersion(OpenedVersion, kw_only=True):
+    """A version that a transaction closed."""
+
+    replaced_by: str | None
+    """The memory that took all of it."""
+
+
+class TransactionFound(Answer, kw_only=True):
+    """One transaction with all that it opened, closed and erased, as far as this key sees."""
+
+    id: int
+    """Dense number in the account."""
+    at: str
+    """UTC instant, microseconds."""
+    verb: str
+    """`assert`, `supersede`, `end`, `correct`, `retract`, `restore` or `erase`."""
+    actor: str
+    """Who made it: `key` and the key's id."""
+    reason: str | None
+    """Why, where it was given."""
+    request_id: str
+    model: str | None
+    """The model that extracted what it stores."""
+    writes: int
+    """Memories that it made, of all tenants."""
+    opened: list[OpenedVersion]
+    closed: list[ClosedVersion]
+    erased: int
+    """Memories that it erased for good."""
+    hash: str
+    """Over the entry and the hash before it; hex."""
+    transaction: TransactionRef
+    as_of: str | None
+    """UTC instant, microseconds."""
+
+
+class Side(Record, kw_only=True):
+    """What was believed on one side of a change."""
+
+    memory_id: str
+    decision: str | None
+    """Null where it was erased."""
+    valid_from: str | None
+    """Of the change; null where it was erased."""
+    valid_to: str | None
+    """Of the change; null is open."""
+    version: str | None
+    """Null where it was erased."""
+
+
+class Change(Record, kw_only=True):
+    """Over one valid interval, another belief than before."""
+
+    kind: str
+    tenant_id: str | None
+    subject: str | None
+    attribute: str | None
+    before: Side | None
+    """Null where nothing was believed."""
+    after: Side | None
+    """Null where nothing is believed."""
+    superseded_by: str | None
+    """The memory that took over from the one before."""
+    transaction: int
+    """The newest that changed it."""
+    actor: str
+    """Who made that transaction."""
+    reason: str | None
+    """Why, where it was given."""
+
+
+class Difference(Answer, kw_only=True):
+    """The net difference: put each `after` in the place of its `before`, and the first state becomes the second."""
+
+    from_: TransactionRef = msgspec.field(name="from")
+    to: TransactionRef
+    as_of: str | None
+    """UTC instant, microseconds."""
+    changes: list[Change]
+
+
 class ChainHead(Record, kw_only=True):
     """The newest transaction, and the hash that all before it lead to."""
 
@@ -620,6 +810,73 @@ class BulkWritten(Answer, kw_only=True):
     transaction: TransactionRef
     receipt: Receipt
     dry_run: bool = False
+
+
+class Subject(Record, kw_only=True):
+    """Whom or what memories are about."""
+
+    subject: str
+    """As first written."""
+    memories: int
+    """How many are believed about it."""
+    attributes: list[str]
+    """Attributes that have a value, in order."""
+
+
+class SubjectPage(Answer, Page[Subject], kw_only=True):
+    """A page of subjects in the order of their comparable names, and the moment it was read at."""
+
+    subjects: list[Subject]
+    has_more: bool
+    next_cursor: str | None
+    transaction: TransactionRef
+    as_of: str | None
+    """UTC instant, microseconds."""
+
+    def page_items(self) -> list[Subject]:
+        return self.subjects
+
+
+class ProfilePiece(Record, kw_only=True):
+    """A believed piece of a memory about the subject."""
+
+    memory_id: str
+    version: str
+    decision: str
+    valid_from: str
+    """UTC instant, microseconds."""
+    valid_to: str | None
+    """UTC instant, microseconds."""
+    superseded_by: str | None
+
+
+class ProfileAttribute(Record, kw_only=True):
+    """An attribute at both times."""
+
+    attribute: str
+    cardinality: str
+    """`one` value an instant, or `many`."""
+    current: list[Memory]
+    """What holds at `as_of`."""
+    history: list[ProfilePiece]
+    """All that is believed of it, in valid order."""
+    starting: list[ProfilePiece]
+    """What begins after `as_of`."""
+    ending: list[ProfilePiece]
+    """What holds at `as_of` and has an end."""
+
+
+class Profile(Answer, kw_only=True):
+    """What is believed about a subject."""
+
+    subject: str
+    """As first written."""
+    attributes: list[ProfileAttribute]
+    memories: list[Memory]
+    """What holds at `as_of` about it, of no attribute; newest first."""
+    transaction: TransactionRef
+    as_of: str
+    """UTC instant, microseconds."""
 
 
 class Restored(Answer, kw_only=True):

@@ -325,6 +325,25 @@ class AsyncMemories(AsyncResource):
             idempotency_key,
         )
 
+    async def versions(
+        self,
+        memory_id: Id,
+        *,
+        as_of: Moment | UnsetType | None = UNSET,
+        transaction_as_of: int | Moment | UnsetType | None = UNSET,
+    ) -> types.Versions:
+        """Every version of a memory: what was believed of it, about when, and since when.
+
+        Args:
+            memory_id: The memory's id.
+            as_of: Evaluate at this instant.
+            transaction_as_of: What was believed then: a transaction's number, or an instant.
+        """
+        return await self._call(
+            _operations.MEMORIES_VERSIONS,
+            {"memory_id": memory_id, "as_of": as_of, "transaction_as_of": transaction_as_of},
+        )
+
     async def add(
         self,
         *,
@@ -567,6 +586,7 @@ class AsyncMemoriesWithRawResponse:
         self.query = as_raw(memories.query)
         self.erase = as_raw(memories.erase)
         self.erase_matching = as_raw(memories.erase_matching)
+        self.versions = as_raw(memories.versions)
         self.add = as_raw(memories.add)
         self.bulk = as_raw(memories.bulk)
         self.supersede = as_raw(memories.supersede)
@@ -647,8 +667,212 @@ class AsyncSettingsWithRawResponse:
         self.update = as_raw(settings.update)
 
 
+class AsyncSubjects(AsyncResource):
+    """`client.subjects`."""
+
+    async def list(
+        self,
+        *,
+        limit: int | UnsetType | None = UNSET,
+        tenant_id: str | UnsetType | None = UNSET,
+        as_of: Moment | UnsetType | None = UNSET,
+        transaction_as_of: int | Moment | UnsetType | None = UNSET,
+        cursor: str | UnsetType | None = UNSET,
+    ) -> types.SubjectPage:
+        """Subjects that something is believed about, in the order of their names.
+
+        Args:
+            limit: Most results; clamped into 1…1000. Default: 20.
+            tenant_id: Whose memories; absent or null is the default tenant only.
+            as_of: Only what was true then.
+            transaction_as_of: What was believed then: a transaction's number, or an instant.
+            cursor: `next_cursor` of the page before.
+        """
+        return await self._call(
+            _operations.SUBJECTS_LIST,
+            {
+                "limit": limit,
+                "tenant_id": tenant_id,
+                "as_of": as_of,
+                "transaction_as_of": transaction_as_of,
+                "cursor": cursor,
+            },
+        )
+
+    async def iterate(
+        self,
+        *,
+        limit: int | UnsetType | None = UNSET,
+        tenant_id: str | UnsetType | None = UNSET,
+        as_of: Moment | UnsetType | None = UNSET,
+        transaction_as_of: int | Moment | UnsetType | None = UNSET,
+        cursor: str | UnsetType | None = UNSET,
+    ) -> AsyncIterator[types.Subject]:
+        """Every item of `list`, page after page; `limit` is the size of a page.
+
+        Args:
+            limit: Most results; clamped into 1…1000. Default: 20.
+            tenant_id: Whose memories; absent or null is the default tenant only.
+            as_of: Only what was true then.
+            transaction_as_of: What was believed then: a transaction's number, or an instant.
+            cursor: `next_cursor` of the page before.
+        """
+        while True:
+            page = await self.list(
+                limit=limit, tenant_id=tenant_id, as_of=as_of, transaction_as_of=transaction_as_of, cursor=cursor
+            )
+            for item in page.subjects:
+                yield item
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
+
+    async def get(
+        self,
+        subject: str,
+        *,
+        tenant_id: str | UnsetType | None = UNSET,
+        as_of: Moment | UnsetType | None = UNSET,
+        transaction_as_of: int | Moment | UnsetType | None = UNSET,
+    ) -> types.Profile:
+        """The profile of a subject: each attribute's value at both times, its history, what is due to start or end.
+
+        Args:
+            subject: Whom or what it is about.
+            tenant_id: Whose memories; absent or null is the default tenant only.
+            as_of: What is current then.
+            transaction_as_of: What was believed then: a transaction's number, or an instant.
+        """
+        return await self._call(
+            _operations.SUBJECTS_GET,
+            {"subject": subject, "tenant_id": tenant_id, "as_of": as_of, "transaction_as_of": transaction_as_of},
+        )
+
+    @property
+    def with_raw_response(self) -> "AsyncSubjectsWithRawResponse":
+        """The same methods, but each answer comes with its status and headers: `.parsed`, `.headers`, `.request_id`."""
+        return AsyncSubjectsWithRawResponse(AsyncSubjects(self._transport, is_raw=True))
+
+
+class AsyncSubjectsWithRawResponse:
+    """`client.subjects.with_raw_response`."""
+
+    def __init__(self, subjects: AsyncSubjects) -> None:
+        self.list = as_raw(subjects.list)
+        self.get = as_raw(subjects.get)
+
+
 class AsyncTransactions(AsyncResource):
     """`client.transactions`."""
+
+    async def list(
+        self,
+        *,
+        since: int | UnsetType | None = UNSET,
+        tenant_id: str | UnsetType | None = UNSET,
+        limit: int | UnsetType | None = UNSET,
+        cursor: str | UnsetType | None = UNSET,
+        as_of: Moment | UnsetType | None = UNSET,
+        transaction_as_of: int | Moment | UnsetType | None = UNSET,
+    ) -> types.TransactionPage:
+        """Transactions, newest first; with `since` those after it, oldest first, so that a consumer keeps the number it
+        has reached.
+
+        Args:
+            since: Only transactions after this number, oldest first.
+            tenant_id: Only transactions that touched this tenant; absent is all of them.
+            limit: Most results; clamped into 1…1000. Default: 20.
+            cursor: `next_cursor` of the page before.
+            as_of: Named in the answer; what a transaction did depends on none.
+            transaction_as_of: Read as it was then: a transaction's number, or an instant.
+        """
+        return await self._call(
+            _operations.TRANSACTIONS_LIST,
+            {
+                "since": since,
+                "tenant_id": tenant_id,
+                "limit": limit,
+                "cursor": cursor,
+                "as_of": as_of,
+                "transaction_as_of": transaction_as_of,
+            },
+        )
+
+    async def iterate(
+        self,
+        *,
+        since: int | UnsetType | None = UNSET,
+        tenant_id: str | UnsetType | None = UNSET,
+        limit: int | UnsetType | None = UNSET,
+        cursor: str | UnsetType | None = UNSET,
+        as_of: Moment | UnsetType | None = UNSET,
+        transaction_as_of: int | Moment | UnsetType | None = UNSET,
+    ) -> AsyncIterator[types.TransactionEntry]:
+        """Every item of `list`, page after page; `limit` is the size of a page.
+
+        Args:
+            since: Only transactions after this number, oldest first.
+            tenant_id: Only transactions that touched this tenant; absent is all of them.
+            limit: Most results; clamped into 1…1000. Default: 20.
+            cursor: `next_cursor` of the page before.
+            as_of: Named in the answer; what a transaction did depends on none.
+            transaction_as_of: Read as it was then: a transaction's number, or an instant.
+        """
+        while True:
+            page = await self.list(
+                since=since,
+                tenant_id=tenant_id,
+                limit=limit,
+                cursor=cursor,
+                as_of=as_of,
+                transaction_as_of=transaction_as_of,
+            )
+            for item in page.transactions:
+                yield item
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
+
+    async def get(
+        self,
+        tx: int | str,
+        *,
+        as_of: Moment | UnsetType | None = UNSET,
+        transaction_as_of: int | Moment | UnsetType | None = UNSET,
+    ) -> types.TransactionFound:
+        """One transaction: who, when, why, and every version that it opened and closed.
+
+        Args:
+            tx: The transaction's number.
+            as_of: Named in the answer; what a transaction did depends on none.
+            transaction_as_of: Read as it was then: a transaction's number, or an instant.
+        """
+        return await self._call(
+            _operations.TRANSACTIONS_GET, {"tx": tx, "as_of": as_of, "transaction_as_of": transaction_as_of}
+        )
+
+    async def diff(
+        self,
+        from_: int | Moment,
+        *,
+        to: int | Moment | UnsetType | None = UNSET,
+        as_of: Moment | UnsetType | None = UNSET,
+        tenant_id: str | UnsetType | None = UNSET,
+    ) -> types.Difference:
+        """The net difference after one transaction, up to another: what is believed now in the place of what.
+
+        With `as_of` only what is true at that instant; what was erased has no instant left, and is always named.
+        `Accept: text/markdown` gives a page to read.
+
+        Args:
+            from_: After this: a transaction's number, or an instant.
+            to: Up to this: a number, or an instant; absent is the newest.
+            as_of: Only changes of what is true then.
+            tenant_id: Whose memories; absent or null is the default tenant only.
+        """
+        return await self._call(
+            _operations.TRANSACTIONS_DIFF, {"from": from_, "to": to, "as_of": as_of, "tenant_id": tenant_id}
+        )
 
     async def verify(self, *, since: int | UnsetType | None = UNSET) -> types.Verified:
         """Reckons the hash chain again from what is stored: `ok`, or the first transaction that is not as its hash
@@ -694,6 +918,9 @@ class AsyncTransactionsWithRawResponse:
     """`client.transactions.with_raw_response`."""
 
     def __init__(self, transactions: AsyncTransactions) -> None:
+        self.list = as_raw(transactions.list)
+        self.get = as_raw(transactions.get)
+        self.diff = as_raw(transactions.diff)
         self.verify = as_raw(transactions.verify)
         self.restore = as_raw(transactions.restore)
 
@@ -705,4 +932,5 @@ class AsyncResources:
         self.memories = AsyncMemories(transport)
         self.plan = AsyncPlan(transport)
         self.settings = AsyncSettings(transport)
+        self.subjects = AsyncSubjects(transport)
         self.transactions = AsyncTransactions(transport)

@@ -324,6 +324,25 @@ class Memories(Resource):
             idempotency_key,
         )
 
+    def versions(
+        self,
+        memory_id: Id,
+        *,
+        as_of: Moment | UnsetType | None = UNSET,
+        transaction_as_of: int | Moment | UnsetType | None = UNSET,
+    ) -> types.Versions:
+        """Every version of a memory: what was believed of it, about when, and since when.
+
+        Args:
+            memory_id: The memory's id.
+            as_of: Evaluate at this instant.
+            transaction_as_of: What was believed then: a transaction's number, or an instant.
+        """
+        return self._call(
+            _operations.MEMORIES_VERSIONS,
+            {"memory_id": memory_id, "as_of": as_of, "transaction_as_of": transaction_as_of},
+        )
+
     def add(
         self,
         *,
@@ -566,6 +585,7 @@ class MemoriesWithRawResponse:
         self.query = as_raw(memories.query)
         self.erase = as_raw(memories.erase)
         self.erase_matching = as_raw(memories.erase_matching)
+        self.versions = as_raw(memories.versions)
         self.add = as_raw(memories.add)
         self.bulk = as_raw(memories.bulk)
         self.supersede = as_raw(memories.supersede)
@@ -646,8 +666,210 @@ class SettingsWithRawResponse:
         self.update = as_raw(settings.update)
 
 
+class Subjects(Resource):
+    """`client.subjects`."""
+
+    def list(
+        self,
+        *,
+        limit: int | UnsetType | None = UNSET,
+        tenant_id: str | UnsetType | None = UNSET,
+        as_of: Moment | UnsetType | None = UNSET,
+        transaction_as_of: int | Moment | UnsetType | None = UNSET,
+        cursor: str | UnsetType | None = UNSET,
+    ) -> types.SubjectPage:
+        """Subjects that something is believed about, in the order of their names.
+
+        Args:
+            limit: Most results; clamped into 1…1000. Default: 20.
+            tenant_id: Whose memories; absent or null is the default tenant only.
+            as_of: Only what was true then.
+            transaction_as_of: What was believed then: a transaction's number, or an instant.
+            cursor: `next_cursor` of the page before.
+        """
+        return self._call(
+            _operations.SUBJECTS_LIST,
+            {
+                "limit": limit,
+                "tenant_id": tenant_id,
+                "as_of": as_of,
+                "transaction_as_of": transaction_as_of,
+                "cursor": cursor,
+            },
+        )
+
+    def iterate(
+        self,
+        *,
+        limit: int | UnsetType | None = UNSET,
+        tenant_id: str | UnsetType | None = UNSET,
+        as_of: Moment | UnsetType | None = UNSET,
+        transaction_as_of: int | Moment | UnsetType | None = UNSET,
+        cursor: str | UnsetType | None = UNSET,
+    ) -> Iterator[types.Subject]:
+        """Every item of `list`, page after page; `limit` is the size of a page.
+
+        Args:
+            limit: Most results; clamped into 1…1000. Default: 20.
+            tenant_id: Whose memories; absent or null is the default tenant only.
+            as_of: Only what was true then.
+            transaction_as_of: What was believed then: a transaction's number, or an instant.
+            cursor: `next_cursor` of the page before.
+        """
+        while True:
+            page = self.list(
+                limit=limit, tenant_id=tenant_id, as_of=as_of, transaction_as_of=transaction_as_of, cursor=cursor
+            )
+            yield from page.subjects
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
+
+    def get(
+        self,
+        subject: str,
+        *,
+        tenant_id: str | UnsetType | None = UNSET,
+        as_of: Moment | UnsetType | None = UNSET,
+        transaction_as_of: int | Moment | UnsetType | None = UNSET,
+    ) -> types.Profile:
+        """The profile of a subject: each attribute's value at both times, its history, what is due to start or end.
+
+        Args:
+            subject: Whom or what it is about.
+            tenant_id: Whose memories; absent or null is the default tenant only.
+            as_of: What is current then.
+            transaction_as_of: What was believed then: a transaction's number, or an instant.
+        """
+        return self._call(
+            _operations.SUBJECTS_GET,
+            {"subject": subject, "tenant_id": tenant_id, "as_of": as_of, "transaction_as_of": transaction_as_of},
+        )
+
+    @property
+    def with_raw_response(self) -> "SubjectsWithRawResponse":
+        """The same methods, but each answer comes with its status and headers: `.parsed`, `.headers`, `.request_id`."""
+        return SubjectsWithRawResponse(Subjects(self._transport, is_raw=True))
+
+
+class SubjectsWithRawResponse:
+    """`client.subjects.with_raw_response`."""
+
+    def __init__(self, subjects: Subjects) -> None:
+        self.list = as_raw(subjects.list)
+        self.get = as_raw(subjects.get)
+
+
 class Transactions(Resource):
     """`client.transactions`."""
+
+    def list(
+        self,
+        *,
+        since: int | UnsetType | None = UNSET,
+        tenant_id: str | UnsetType | None = UNSET,
+        limit: int | UnsetType | None = UNSET,
+        cursor: str | UnsetType | None = UNSET,
+        as_of: Moment | UnsetType | None = UNSET,
+        transaction_as_of: int | Moment | UnsetType | None = UNSET,
+    ) -> types.TransactionPage:
+        """Transactions, newest first; with `since` those after it, oldest first, so that a consumer keeps the number it
+        has reached.
+
+        Args:
+            since: Only transactions after this number, oldest first.
+            tenant_id: Only transactions that touched this tenant; absent is all of them.
+            limit: Most results; clamped into 1…1000. Default: 20.
+            cursor: `next_cursor` of the page before.
+            as_of: Named in the answer; what a transaction did depends on none.
+            transaction_as_of: Read as it was then: a transaction's number, or an instant.
+        """
+        return self._call(
+            _operations.TRANSACTIONS_LIST,
+            {
+                "since": since,
+                "tenant_id": tenant_id,
+                "limit": limit,
+                "cursor": cursor,
+                "as_of": as_of,
+                "transaction_as_of": transaction_as_of,
+            },
+        )
+
+    def iterate(
+        self,
+        *,
+        since: int | UnsetType | None = UNSET,
+        tenant_id: str | UnsetType | None = UNSET,
+        limit: int | UnsetType | None = UNSET,
+        cursor: str | UnsetType | None = UNSET,
+        as_of: Moment | UnsetType | None = UNSET,
+        transaction_as_of: int | Moment | UnsetType | None = UNSET,
+    ) -> Iterator[types.TransactionEntry]:
+        """Every item of `list`, page after page; `limit` is the size of a page.
+
+        Args:
+            since: Only transactions after this number, oldest first.
+            tenant_id: Only transactions that touched this tenant; absent is all of them.
+            limit: Most results; clamped into 1…1000. Default: 20.
+            cursor: `next_cursor` of the page before.
+            as_of: Named in the answer; what a transaction did depends on none.
+            transaction_as_of: Read as it was then: a transaction's number, or an instant.
+        """
+        while True:
+            page = self.list(
+                since=since,
+                tenant_id=tenant_id,
+                limit=limit,
+                cursor=cursor,
+                as_of=as_of,
+                transaction_as_of=transaction_as_of,
+            )
+            yield from page.transactions
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
+
+    def get(
+        self,
+        tx: int | str,
+        *,
+        as_of: Moment | UnsetType | None = UNSET,
+        transaction_as_of: int | Moment | UnsetType | None = UNSET,
+    ) -> types.TransactionFound:
+        """One transaction: who, when, why, and every version that it opened and closed.
+
+        Args:
+            tx: The transaction's number.
+            as_of: Named in the answer; what a transaction did depends on none.
+            transaction_as_of: Read as it was then: a transaction's number, or an instant.
+        """
+        return self._call(
+            _operations.TRANSACTIONS_GET, {"tx": tx, "as_of": as_of, "transaction_as_of": transaction_as_of}
+        )
+
+    def diff(
+        self,
+        from_: int | Moment,
+        *,
+        to: int | Moment | UnsetType | None = UNSET,
+        as_of: Moment | UnsetType | None = UNSET,
+        tenant_id: str | UnsetType | None = UNSET,
+    ) -> types.Difference:
+        """The net difference after one transaction, up to another: what is believed now in the place of what.
+
+        With `as_of` only what is true at that instant; what was erased has no instant left, and is always named.
+        `Accept: text/markdown` gives a page to read.
+
+        Args:
+            from_: After this: a transaction's number, or an instant.
+            to: Up to this: a number, or an instant; absent is the newest.
+            as_of: Only changes of what is true then.
+            tenant_id: Whose memories; absent or null is the default tenant only.
+        """
+        return self._call(
+            _operations.TRANSACTIONS_DIFF, {"from": from_, "to": to, "as_of": as_of, "tenant_id": tenant_id}
+        )
 
     def verify(self, *, since: int | UnsetType | None = UNSET) -> types.Verified:
         """Reckons the hash chain again from what is stored: `ok`, or the first transaction that is not as its hash
@@ -693,6 +915,9 @@ class TransactionsWithRawResponse:
     """`client.transactions.with_raw_response`."""
 
     def __init__(self, transactions: Transactions) -> None:
+        self.list = as_raw(transactions.list)
+        self.get = as_raw(transactions.get)
+        self.diff = as_raw(transactions.diff)
         self.verify = as_raw(transactions.verify)
         self.restore = as_raw(transactions.restore)
 
@@ -704,4 +929,5 @@ class Resources:
         self.memories = Memories(transport)
         self.plan = Plan(transport)
         self.settings = Settings(transport)
+        self.subjects = Subjects(transport)
         self.transactions = Transactions(transport)

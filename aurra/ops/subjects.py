@@ -1,0 +1,160 @@
+"""Reading subjects: a page of them, and the profile of one."""
+
+import itertools
+from collections.abc import Sequence
+from uuid import UUID
+
+from aurra import cursors, instants, texts
+from aurra.context import Context
+from aurra.cursors import SubjectCursor
+from aurra.errors import BadRequest
+from aurra.ops import checks, views
+from aurra.ops.history import stated
+from aurra.ops.moments import Moment, resolve
+from aurra.ops.registry import operation
+from aurra.store import memories, subjects
+from aurra.store.pool import Transaction
+from aurra.store.subjects import AboutRow, SubjectRow
+from aurra.timeline import Interval, holds
+from aurra.types.memories import Memory
+from aurra.types.subjects import (
+    Profile,
+    ProfileAttribute,
+    ProfilePiece,
+    Subject,
+    SubjectGet,
+    SubjectList,
+    SubjectPage,
+)
+
+MOST_PIECES = 5_000
+"""Of one profile; of more, the latest."""
+
+
+@operation("subjects.list", "GET", "/agent/subjects", scope="memories:read")
+async def list_subjects(ctx: Context, request: SubjectList) -> SubjectPage:
+    """Subjects that something is believed about, in the order of their names."""
+    limit = checks.clamp(request.limit, 20)
+    tenant = ctx.tenant(request.tenant_id)
+    after = None
+    as_of, transaction_as_of = request.as_of, request.transaction_as_of
+    if request.cursor:
+        after = cursors.decode(request.cursor, SubjectCursor, ctx.company_id, ctx.service.cursor_secret)
+        as_of, transaction_as_of = instants.show_optional(after.as_of), after.number
+    async with ctx.database.read(ctx.company_id) as tx:
+        moment = await resolve(tx, ctx.service.clock(), as_of, transaction_as_of)
+        rows = await subjects.list_page(
+            tx,
+            number=moment.number,
+            valid_at=moment.valid_at,
+            tenant_id=tenant,
+            after=after and after.subject_key,
+            limit=limit + 1,
+        )
+    has_more = len(rows) > limit
+    return SubjectPage(
+        subjects=[_subject(row) for row in rows[:limit]],
+        has_more=has_more,
+        next_cursor=_next(ctx, rows[limit - 1], moment) if has_more else None,
+        transaction=moment.transaction,
+        as_of=moment.shown_as_of,
+    )
+
+
+@operation("subjects.get", "GET", "/agent/subjects/{subject}", scope="memories:read")
+async def get(ctx: Context, request: SubjectGet) -> Profile:
+    """The profile of a subject: each attribute's value at both times, its history, what is due to start or end."""
+    tenant = ctx.tenant(request.tenant_id)
+    key = _key(request.subject)
+    async with ctx.database.read(ctx.company_id) as tx:
+        moment = await resolve(tx, ctx.service.clock(), request.as_of, request.transaction_as_of)
+        name = await subjects.find_name(tx, moment.number, tenant, key)
+        if name is None:
+            raise checks.missing("subject")
+        found = await subjects.about(tx, moment.number, tenant, key, moment.flags_at, limit=MOST_PIECES + 1)
+        rows = found[:MOST_PIECES]
+        said = {row.version: row.text for row in await stated(tx, moment.number, [row.version for row in rows])}
+        current = await _current(ctx, tx, moment, rows)
+    profile = Profile(
+        subject=name,
+        attributes=_attributes(rows, current, said, moment),
+        memories=sorted((memory for memory in current.values() if memory.attribute is None), key=_age, reverse=True),
+        transaction=moment.transaction,
+        as_of=instants.show(moment.flags_at),
+    )
+    if len(found) > MOST_PIECES:
+        profile.warnings.append(
+            f"There are more than {MOST_PIECES} pieces: those that begin latest are shown; GET /agent/memories has all."
+        )
+    return profile
+
+
+async def _current(ctx: Context, tx: Transaction, moment: Moment, rows: Sequence[AboutRow]) -> dict[UUID, Memory]:
+    """The memories that hold at the moment, by version."""
+    shown = await memories.pieces(tx, moment.number, [row.version for row in rows if _holds(row, moment)])
+    return {row.version: views.memory(ctx, row, moment) for row in shown}
+
+
+def _attributes(
+    rows: Sequence[AboutRow], current: dict[UUID, Memory], said: dict[UUID, str], moment: Moment
+) -> list[ProfileAttribute]:
+    """The attributes in the order of their names, the pieces of each in valid order."""
+    of_attributes = sorted(
+        (row for row in rows if row.attribute is not None),
+        key=lambda row: (row.attribute_key or "", row.valid_from, row.memory_id),
+    )
+    return [
+        _attribute(list(held), current, said, moment)
+        for _, held in itertools.groupby(of_attributes, key=lambda row: row.attribute_key)
+    ]
+
+
+def _attribute(
+    rows: Sequence[AboutRow], current: dict[UUID, Memory], said: dict[UUID, str], moment: Moment
+) -> ProfileAttribute:
+    pieces = {row.version: _piece(row, said[row.version]) for row in rows}
+    return ProfileAttribute(
+        attribute=rows[0].attribute or "",
+        cardinality=rows[0].cardinality or "",
+        current=[current[row.version] for row in rows if row.version in current],
+        history=list(pieces.values()),
+        starting=[pieces[row.version] for row in rows if row.valid_from > moment.flags_at],
+        ending=[pieces[row.version] for row in rows if row.version in current and row.valid_to is not None],
+    )
+
+
+def _age(memory: Memory) -> tuple[str, str]:
+    return memory.created_at, memory.id
+
+
+def _holds(row: AboutRow, moment: Moment) -> bool:
+    return holds(Interval(row.valid_from, row.valid_to), moment.flags_at)
+
+
+def _key(subject: str) -> str:
+    """The comparable name. What can be no name is the name of nothing: the same 404."""
+    try:
+        texts.require_storable(subject)
+    except BadRequest:
+        raise checks.missing("subject") from None
+    return texts.comparable(subject)
+
+
+def _subject(row: SubjectRow) -> Subject:
+    return Subject(subject=row.subject, memories=row.memories, attributes=sorted(row.attributes, key=texts.comparable))
+
+
+def _piece(row: AboutRow, text: str) -> ProfilePiece:
+    return ProfilePiece(
+        memory_id=str(row.memory_id),
+        version=str(row.version),
+        decision=text,
+        valid_from=instants.show(row.valid_from),
+        valid_to=instants.show_optional(row.valid_to),
+        superseded_by=None if row.superseded_by is None else str(row.superseded_by),
+    )
+
+
+def _next(ctx: Context, last: SubjectRow, moment: Moment) -> str:
+    cursor = SubjectCursor(last.subject_key, moment.number, moment.as_of)
+    return cursors.encode(cursor, ctx.company_id, ctx.service.cursor_secret)

@@ -1,0 +1,50 @@
+-- Subjects: whom or what memories are about, and all that is believed about one.
+
+-- name: list_page -> SubjectRow
+-- A page of the subjects that something is believed about at a transaction, in the order of their comparable names.
+WITH believed AS (
+  SELECT m.subject_key, count(DISTINCT m.id) AS memories, array_agg(DISTINCT m.slot_id) AS slots
+  FROM memory m
+  JOIN version v ON v.company_id = m.company_id AND v.memory_id = m.id
+   AND v.tx_from <= :tx AND (v.tx_to IS NULL OR v.tx_to > :tx)
+  WHERE m.company_id = :company_id AND m.tenant_id = :tenant_id AND m.subject_key IS NOT NULL
+    AND (:after::text IS NULL OR m.subject_key COLLATE "C" > :after)
+    AND (:valid_at::timestamptz IS NULL OR v.valid @> :valid_at::timestamptz)
+  GROUP BY m.subject_key
+  ORDER BY m.subject_key COLLATE "C"
+  LIMIT :limit)
+SELECT b.subject_key, n.subject, b.memories,
+       ARRAY(SELECT s.attribute FROM unnest(b.slots) AS asked(id) CROSS JOIN LATERAL (
+               SELECT s.attribute FROM slot s
+               WHERE s.company_id = :company_id AND s.id BETWEEN asked.id AND asked.id ORDER BY s.id LIMIT 1) AS s) AS attributes
+FROM believed b CROSS JOIN LATERAL (
+  SELECT coalesce(s.subject, m.subject) AS subject
+  FROM memory m LEFT JOIN slot s ON s.company_id = m.company_id AND s.id = m.slot_id
+  WHERE m.company_id = :company_id AND m.tenant_id = :tenant_id AND m.subject_key = b.subject_key
+  ORDER BY m.created_at, m.id LIMIT 1) AS n
+ORDER BY b.subject_key COLLATE "C"
+
+-- name: name -> NameRow
+-- A subject as first written, if a memory was about it at a transaction.
+SELECT coalesce(s.subject, m.subject) AS subject
+FROM memory m LEFT JOIN slot s ON s.company_id = m.company_id AND s.id = m.slot_id
+WHERE m.company_id = :company_id AND m.tenant_id = :tenant_id AND m.subject_key = :subject_key AND m.created_tx <= :tx
+ORDER BY m.created_at, m.id
+LIMIT 1
+
+-- name: about -> AboutRow
+-- What is believed about a subject at a transaction: of its attributes all pieces, else those that hold an instant. The
+-- latest come first; slots are fetched by their primary key, LATERAL and "between id and id": see search.sql.
+SELECT v.id AS version, m.id AS memory_id, lower(v.valid) AS valid_from, upper(v.valid) AS valid_to, v.superseded_by,
+       s.attribute, s.attribute_key, s.cardinality
+FROM memory m
+CROSS JOIN LATERAL (
+  SELECT v.id, v.valid, v.superseded_by FROM version v
+  WHERE v.company_id = :company_id AND v.memory_id = m.id AND v.tx_from <= :tx AND (v.tx_to IS NULL OR v.tx_to > :tx)) AS v
+LEFT JOIN LATERAL (
+  SELECT s.attribute, s.attribute_key, s.cardinality FROM slot s
+  WHERE s.company_id = :company_id AND s.id BETWEEN m.slot_id AND m.slot_id ORDER BY s.id LIMIT 1) AS s ON true
+WHERE m.company_id = :company_id AND m.tenant_id = :tenant_id AND m.subject_key = :subject_key
+  AND (m.slot_id IS NOT NULL OR v.valid @> :at::timestamptz)
+ORDER BY lower(v.valid) DESC, m.id DESC
+LIMIT :limit

@@ -1,0 +1,80 @@
+"""Subjects on the wire: a list of them, and the profile of one."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from aurra.types.common import Answer, GivenInstant, Instant, Limit, Request, TenantId, TransactionAsOf, TransactionRef
+from aurra.types.memories import Memory
+
+
+class SubjectList(Request, kw_only=True):
+    """Subjects that something is believed about."""
+
+    limit: Limit | None = 20
+    tenant_id: TenantId | None = None
+    as_of: Annotated[GivenInstant | None, Meta(description="Only what was true then.")] = None
+    transaction_as_of: TransactionAsOf | None = None
+    cursor: Annotated[str | None, Meta(description="`next_cursor` of the page before.")] = None
+
+
+class Subject(msgspec.Struct, kw_only=True):
+    """Whom or what memories are about."""
+
+    subject: Annotated[str, Meta(description="As first written.")]
+    memories: Annotated[int, Meta(description="How many are believed about it.")]
+    attributes: Annotated[list[str], Meta(description="Attributes that have a value, in order.")]
+
+
+class SubjectPage(Answer, kw_only=True):
+    """A page of subjects in the order of their comparable names, and the moment it was read at."""
+
+    subjects: list[Subject]
+    has_more: bool
+    next_cursor: str | None
+    transaction: TransactionRef
+    as_of: Instant | None
+
+
+class SubjectGet(Request, kw_only=True):
+    """One subject, by name: trimmed, without regard to case."""
+
+    subject: Annotated[str, Meta(description="Whom or what it is about.")]
+    tenant_id: TenantId | None = None
+    as_of: Annotated[GivenInstant | None, Meta(description="What is current then.")] = None
+    transaction_as_of: TransactionAsOf | None = None
+
+
+class ProfilePiece(msgspec.Struct, kw_only=True):
+    """A believed piece of a memory about the subject."""
+
+    memory_id: str
+    version: str
+    decision: str
+    valid_from: Instant
+    valid_to: Instant | None
+    superseded_by: str | None
+
+
+class ProfileAttribute(msgspec.Struct, kw_only=True):
+    """An attribute at both times."""
+
+    attribute: str
+    cardinality: Annotated[str, Meta(description="`one` value an instant, or `many`.")]
+    current: Annotated[list[Memory], Meta(description="What holds at `as_of`.")]
+    history: Annotated[list[ProfilePiece], Meta(description="All that is believed of it, in valid order.")]
+    starting: Annotated[list[ProfilePiece], Meta(description="What begins after `as_of`.")]
+    ending: Annotated[list[ProfilePiece], Meta(description="What holds at `as_of` and has an end.")]
+
+
+class Profile(Answer, kw_only=True):
+    """What is believed about a subject."""
+
+    subject: Annotated[str, Meta(description="As first written.")]
+    attributes: list[ProfileAttribute]
+    memories: Annotated[
+        list[Memory], Meta(description="What holds at `as_of` about it, of no attribute; newest first.")
+    ]
+    transaction: TransactionRef
+    as_of: Instant
