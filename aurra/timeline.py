@@ -7,7 +7,7 @@ Intervals are half-open [start, end); an end of None is open.
 
 import bisect
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from uuid import UUID
 
 import msgspec
@@ -63,18 +63,26 @@ def covers(piece: Piece | Interval, other: Interval) -> bool:
     return piece.start <= other.start and not before(piece.end, other.end)
 
 
-def claimed(pieces: Sequence[Piece], start: Instant, end: Instant | None) -> list[Interval]:
+def claimed(
+    pieces: Sequence[Piece], start: Instant, end: Instant | None, early: Container[UUID] = ()
+) -> list[Interval]:
     """What an assert takes of its lane.
 
     With an end: all of [start, end). Open: every instant from `start` on that no memory starting later holds (a memory
     starts with its first believed piece), so that scheduled changes stand; possibly several intervals, at least one.
+    `early` are memories that start before all of `pieces`, where these are only a part of the lane.
     """
     if end is not None:
         return [Interval(start, end)]
+    if not any(piece.start > start for piece in pieces):
+        return [Interval(start, None)]
     first: dict[UUID, Instant] = {}
     for piece in pieces:
         first[piece.memory] = min(piece.start, first.get(piece.memory, piece.start))
-    later = sorted((piece for piece in pieces if first[piece.memory] > start), key=lambda piece: piece.start)
+    later = sorted(
+        (piece for piece in pieces if first[piece.memory] > start and piece.memory not in early),
+        key=lambda piece: piece.start,
+    )
     free: list[Interval] = []
     at = start
     for piece in later:
@@ -87,10 +95,17 @@ def claimed(pieces: Sequence[Piece], start: Instant, end: Instant | None) -> lis
 
 
 def assert_into(
-    pieces: Sequence[Piece], *, memory: UUID, lane: UUID, content: UUID, start: Instant, end: Instant | None
+    pieces: Sequence[Piece],
+    *,
+    memory: UUID,
+    lane: UUID,
+    content: UUID,
+    start: Instant,
+    end: Instant | None,
+    early: Container[UUID] = (),
 ) -> list[Piece]:
     """The lane after the memory took what it claims; what it displaces is shortened, split, or gone."""
-    taken = claimed(pieces, start, end)
+    taken = claimed(pieces, start, end, early)
     kept = [left for piece in pieces for left in _left_over(piece, taken, memory)]
     new = [
         Piece(

@@ -155,13 +155,15 @@ def _assert(
     """Applies the items. With `refused`, one that cannot be is put there; without, it is raised."""
     model = ctx.service.embedder.name if ctx.service.embedder else ""
     while True:
-        attempt = world.child()
+        # Only where items can be refused one by one is anything planned again.
+        attempt = world if refused is None else world.child()
         planner = Planner(head, attempt, items.dialogs, model)
         outcomes = _assert_items(planner, head, items, refused)
         if outcomes is not None and not _refuse_lost(planner, outcomes, refused):
             break
     changes = planner.changes()
-    world.absorb(attempt)
+    if refused is not None:
+        world.absorb(attempt)
     return Asserted(outcomes, refused or {}, changes, views.receipt(changes, dry_run=dry_run))
 
 

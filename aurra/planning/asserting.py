@@ -69,7 +69,7 @@ class Planner:
                 param="cardinality",
             )
         pieces = self._lane_of(slot)
-        return self._duplicate(draft, slot, timeline.claimed(pieces, start, draft.valid_to))
+        return self._duplicate(draft, slot, timeline.claimed(pieces, start, draft.valid_to, self._world.early))
 
     def assert_draft(self, draft: Draft, vector: NDArray[np.float32] | None) -> Outcome:
         """Applies one draft. Raises BadRequest for an interval or a slot that cannot be; then nothing has changed."""
@@ -79,11 +79,19 @@ class Planner:
         start = draft.valid_from or self._head.at
         slot = self._slot(draft)
         pieces = self._lane_of(slot)
-        asserted = timeline.claimed(pieces, start, draft.valid_to)
+        asserted = timeline.claimed(pieces, start, draft.valid_to, self._world.early)
         memory = self._ids.new()
         lane = slot.id if slot and slot.cardinality == "one" else memory
         content = self._add_rows(draft, memory, lane, slot, vector)
-        after = timeline.assert_into(pieces, memory=memory, lane=lane, content=content, start=start, end=draft.valid_to)
+        after = timeline.assert_into(
+            pieces,
+            memory=memory,
+            lane=lane,
+            content=content,
+            start=start,
+            end=draft.valid_to,
+            early=self._world.early,
+        )
         displaced = self._place(lane, pieces, after, memory)
         self._labels[memory] = draft.label
         self._remember(draft, slot, memory, asserted)

@@ -62,13 +62,19 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class World(msgspec.Struct, kw_only=True):
-    """Lanes are loaded whole, and the values of these maps are never changed in place."""
+    """The values of these maps are never changed in place.
+
+    A lane is loaded whole where a memory is asked for by id; where all that comes is asserted, from the earliest start
+    of it on, since nothing before that can change.
+    """
 
     slots: MutableMapping[SlotName, Slot] = msgspec.field(default_factory=dict[SlotName, Slot])
     lanes: MutableMapping[UUID, Lane] = msgspec.field(default_factory=dict[UUID, Lane])
     """What is believed in each lane, in valid order."""
     lane_of: MutableMapping[UUID, UUID] = msgspec.field(default_factory=dict[UUID, UUID])
     """The lane of each memory that has a piece in `lanes`, or was asked for."""
+    early: MutableMapping[UUID, bool] = msgspec.field(default_factory=dict[UUID, bool])
+    """Memories with a piece before the part of the lane that was loaded."""
     tenants: MutableMapping[UUID, str] = msgspec.field(default_factory=dict[UUID, str])
     """The tenant of each memory that has a piece."""
     salts: MutableMapping[UUID, bytes] = msgspec.field(default_factory=dict[UUID, bytes])

@@ -119,7 +119,9 @@ class Database:
     @contextlib.asynccontextmanager
     async def _open(self, begin: str, setting: str, company_id: UUID) -> AsyncGenerator[Transaction]:
         with _translated():
-            connection = await self._pool.acquire(timeout=_ACQUIRE_SECONDS)
+            # The pool's own time-out would cost a task for every transaction.
+            async with asyncio.timeout(_ACQUIRE_SECONDS):
+                connection = await self._pool.acquire()
         committing = False
         try:
             with _translated():
@@ -137,7 +139,7 @@ class Database:
                 ) from error
             raise
         finally:
-            await asyncio.shield(_give_back(self._pool, connection))
+            await _give_back(self._pool, connection)
 
     async def is_ready(self) -> bool:
         """Whether a connection answers within two seconds."""
@@ -189,7 +191,8 @@ async def _abandon(connection: Any) -> None:
 
 
 async def _give_back(pool: Any, connection: Any) -> None:
-    """Returns the connection to the pool; one that cannot be returned is cut. What was committed stays committed."""
+    """Returns the connection to the pool, which shields it from a cancellation; one that cannot be returned is cut.
+    What was committed stays committed."""
     try:
         await pool.release(connection)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):

@@ -1,7 +1,7 @@
 """Loads what requests can touch, under the ledger lock and in a statement after it."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -24,7 +24,8 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
     """What a request can touch."""
 
     memories: frozenset[UUID] = frozenset()
-    slots: frozenset[SlotName] = frozenset()
+    slots: Mapping[SlotName, dt.datetime | None] = {}
+    """Slots, each with the earliest instant that is given for what is asserted in it; None is none."""
     fingerprints: frozenset[int] = frozenset()
     tenants: frozenset[str] = frozenset()
     """Of the texts with these fingerprints."""
@@ -46,12 +47,21 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
             if turn.session_id and turn.message_id
         }
         return cls(
-            slots=frozenset(draft.slot_name for draft in drafts if draft.slot_name),
+            slots=_earliest((draft.slot_name, draft.valid_from) for draft in drafts if draft.slot_name),
             fingerprints=frozenset(draft.fingerprint for draft in said),
             tenants=frozenset(draft.tenant_id for draft in said),
             told=frozenset(told),
             size=len(drafts),
         )
+
+
+def _earliest(slots: Iterable[tuple[SlotName, dt.datetime | None]]) -> dict[SlotName, dt.datetime | None]:
+    """Each slot once, with the earliest instant that is given for it."""
+    found: dict[SlotName, dt.datetime | None] = {}
+    for name, start in slots:
+        given = [one for one in (start, found.get(name)) if one is not None]
+        found[name] = min(given) if given else None
+    return found
 
 
 class StoredAnswer(msgspec.Struct, frozen=True):
@@ -86,6 +96,7 @@ class _Piece(msgspec.Struct, frozen=True):
     superseded_by: UUID | None
     tenant_id: str
     salt: bytes
+    is_early: bool
 
     def piece(self) -> Piece:
         """As the timeline takes it."""
@@ -127,7 +138,7 @@ async def load(tx: Transaction, needs: Sequence[Needs], at: dt.datetime) -> tupl
     found = await _read(
         tx,
         memories={one for need in needs for one in need.memories},
-        slots={one for need in needs for one in need.slots},
+        slots=_starts(needs, at),
         fingerprints={one for need in needs for one in need.fingerprints},
         tenants={one for need in needs for one in need.tenants},
         told={one for need in needs for one in need.told},
@@ -144,6 +155,17 @@ async def load(tx: Transaction, needs: Sequence[Needs], at: dt.datetime) -> tupl
         world.told[turn.tenant_id, turn.session_id, turn.message_id] = turn.memory_id
     _add_memories(world, found, {one for need in needs for one in need.memories})
     return world, {answer.key: answer for answer in found.answers or ()}
+
+
+def _starts(needs: Sequence[Needs], at: dt.datetime) -> dict[SlotName, dt.datetime | None]:
+    """From where on each slot's lane is loaded; None is whole. What is asserted without a start begins at `at` or
+    later. Where a memory is asked for by id, its verb may look anywhere."""
+    starts: dict[SlotName, dt.datetime | None] = {}
+    whole = any(need.memories for need in needs)
+    for need in needs:
+        for name, start in need.slots.items():
+            starts[name] = None if whole else min(start or at, at, starts.get(name) or at)
+    return starts
 
 
 async def load_memory(tx: Transaction, world: World, memory: UUID, at: dt.datetime) -> None:
@@ -170,6 +192,8 @@ def _add_memories(world: World, found: _Loaded, asked: set[UUID]) -> None:
         world.lane_of[row.memory_id] = row.lane
         world.tenants[row.memory_id] = row.tenant_id
         world.salts[row.content_id] = row.salt
+        if row.is_early:
+            world.early[row.memory_id] = True
     for lane, pieces in lanes.items():
         world.lanes[lane] = tuple(pieces)
 
@@ -179,7 +203,7 @@ async def _read(
     *,
     at: dt.datetime,
     memories: set[UUID],
-    slots: set[SlotName] | None = None,
+    slots: Mapping[SlotName, dt.datetime | None] | None = None,
     fingerprints: set[int] | None = None,
     tenants: set[str] | None = None,
     told: set[ToldKey] | None = None,
@@ -194,6 +218,7 @@ async def _read(
         slot_tenants=slot_columns[0],
         subjects=slot_columns[1],
         attributes=slot_columns[2],
+        starts=list(slots.values()) if slots else [],
         fingerprints=list(fingerprints or ()),
         tenants=list(tenants or ()),
         told_tenants=told_columns[0],

@@ -1,12 +1,14 @@
 -- The world: all that the requests of one commit can touch, in one statement after the ledger's lock.
 
 -- name: world -> Text
--- Slots by name, memories by id, the whole lanes of both, equal texts, turns told before, answers kept: one JSON object.
+-- Slots by name, memories by id, the lanes of both (from `starts` on, null is whole), equal texts, turns told before, answers
+-- kept: one JSON object.
 -- What belongs to a piece is fetched by its primary key, and lanes in the order of their index: see search.sql.
 WITH
 found AS MATERIALIZED (
-  SELECT s.id, s.tenant_id, s.subject_key, s.attribute_key, s.cardinality
-  FROM unnest(:slot_tenants::text[], :subjects::text[], :attributes::text[]) AS asked(tenant_id, subject_key, attribute_key)
+  SELECT s.id, s.tenant_id, s.subject_key, s.attribute_key, s.cardinality, asked.start
+  FROM unnest(:slot_tenants::text[], :subjects::text[], :attributes::text[], :starts::timestamptz[])
+       AS asked(tenant_id, subject_key, attribute_key, start)
   JOIN slot s USING (tenant_id, subject_key, attribute_key)
   WHERE s.company_id = :company_id),
 named AS MATERIALIZED (
@@ -31,16 +33,21 @@ gone AS (
   FROM tombstone k
   WHERE k.company_id = :company_id AND k.kind = 'memory' AND k.row_id = ANY(:memories::uuid[])),
 place AS MATERIALIZED (
-  SELECT f.id FROM found f WHERE f.cardinality = 'one' UNION SELECT n.lane FROM named n),
+  SELECT f.id, f.start FROM found f WHERE f.cardinality = 'one'
+  UNION SELECT n.lane, NULL FROM named n),
 piece AS (
   SELECT v.id, v.memory_id, v.lane, v.content_id, v.valid_from, v.valid_to, v.superseded_by, v.tenant_id,
-         translate(encode(c.salt, 'base64'), E'\n', '') AS salt
+         translate(encode(c.salt, 'base64'), E'\n', '') AS salt,
+         place.start IS NOT NULL AND v.valid_from >= place.start AND EXISTS (
+           SELECT 1 FROM version o WHERE o.company_id = :company_id AND o.memory_id = v.memory_id AND o.tx_to IS NULL
+           AND lower(o.valid) < place.start) AS is_early
   FROM place
   CROSS JOIN LATERAL (
     SELECT v.id, v.memory_id, v.lane, v.content_id, lower(v.valid) AS valid_from, upper(v.valid) AS valid_to,
            v.superseded_by, v.tenant_id
     FROM version v
     WHERE v.company_id = :company_id AND v.lane BETWEEN place.id AND place.id AND v.tx_to IS NULL
+      AND (place.start IS NULL OR coalesce(upper(v.valid), 'infinity') > place.start)
     ORDER BY v.lane) AS v
   CROSS JOIN LATERAL (
     SELECT c.salt FROM content c WHERE c.company_id = :company_id AND c.id BETWEEN v.content_id AND v.content_id
