@@ -80,7 +80,7 @@ class Outcome(msgspec.Struct, kw_only=True):
 
     write: Write
     answer: Answer | None = None
-    error: BaseException | None = None
+    error: Exception | None = None
 
     def tell(self) -> None:
         """Wakes who waits for it, unless nobody does any more."""
@@ -94,7 +94,11 @@ class Outcome(msgspec.Struct, kw_only=True):
 
 async def commit(write: Write) -> Answer:
     """The write's answer, once it is committed. Raises its error; Unavailable after ten seconds' wait for a turn."""
-    _submit(write)
+    service, company_id = write.ctx.service, write.ctx.company_id
+    queue: deque[Write] | None = service.writers.get(company_id)
+    if queue is None:
+        return await _commit_at_once(service, company_id, write)
+    queue.append(write)
     try:
         async with asyncio.timeout(_WAIT_SECONDS):
             return await asyncio.shield(write.done)
@@ -110,16 +114,19 @@ async def commit(write: Write) -> Answer:
         raise
 
 
-def _submit(write: Write) -> None:
-    service, company_id = write.ctx.service, write.ctx.company_id
-    queue: deque[Write] | None = service.writers.get(company_id)
-    if queue is not None:
-        queue.append(write)
-        return
-    service.writers[company_id] = queue = deque([write])
-    task = asyncio.create_task(_commit_all(service, company_id, queue))
-    service.tasks.add(task)
-    task.add_done_callback(service.tasks.discard)
+async def _commit_at_once(service: Service, company_id: UUID, write: Write) -> Answer:
+    """The answer of a write that finds nobody before it; what comes meanwhile waits, and is committed by a task."""
+    service.writers[company_id] = queue = deque[Write]()
+    try:
+        await _commit_together([write])
+    finally:
+        if queue:
+            task = asyncio.create_task(_commit_all(service, company_id, queue))
+            service.tasks.add(task)
+            task.add_done_callback(service.tasks.discard)
+        else:
+            del service.writers[company_id]
+    return write.done.result()
 
 
 async def _commit_all(service: Service, company_id: UUID, queue: deque[Write]) -> None:
@@ -159,26 +166,29 @@ async def _commit_together(writes: Sequence[Write]) -> None:
         outcomes = await _attempt(writes)
     except Unavailable as error:
         outcomes = [Outcome(write=write, error=error) for write in writes]
-    except BaseException as error:
-        if isinstance(error, Exception) and len(writes) > 1:
+    except asyncio.CancelledError:
+        # Only when the service ends, or nobody else waits.
+        for write in writes:
+            write.done.cancel()
+        raise
+    except Exception as error:
+        if len(writes) > 1:
             log.warning("a commit was refused; its writes run alone", writes=len(writes), kind=type(error).__name__)
         outcomes = [await _alone(write, error) for write in writes]
     for outcome in outcomes:
         outcome.tell()
 
 
-async def _alone(write: Write, first: BaseException) -> Outcome:
+async def _alone(write: Write, first: Exception) -> Outcome:
     """The outcome of a write committed by itself; one that met a rule of the database is planned again."""
     error = first
     for _ in range(_TRIES):
-        if not isinstance(error, Exception):
-            break
         await asyncio.sleep(secrets.randbelow(20) / 1000)
         try:
             return (await _attempt([write]))[0]
         except ConstraintBroken as broken:
             error = Unavailable(f"The write met the rule {broken.constraint} again and again; nothing was stored.")
-        except BaseException as other:
+        except Exception as other:
             return Outcome(write=write, error=other)
     return Outcome(write=write, error=error)
 
@@ -222,22 +232,23 @@ async def _attempt(writes: Sequence[Write]) -> list[Outcome]:
         head = await ledger.lock(tx, ctx.service.clock())
         world, answers = await world_store.load(tx, [write.needs for write in writes], head.at)
         planned = _Commit(head, ctx.company_id)
-        outcomes = [await _outcome(tx, write, world, answers, planned) for write in writes]
+        is_only = len(writes) == 1
+        outcomes = [await _outcome(tx, write, world, answers, planned, is_only=is_only) for write in writes]
         await planned.write(tx)
     return outcomes
 
 
 async def _outcome(
-    tx: Transaction, write: Write, world: World, answers: dict[str, StoredAnswer], planned: _Commit
+    tx: Transaction, write: Write, world: World, answers: dict[str, StoredAnswer], planned: _Commit, *, is_only: bool
 ) -> Outcome:
     try:
         if write.print_ and (stored := answers.get(write.print_.key)):
             return Outcome(write=write, answer=replay(write.ctx, stored, write.print_, write.answer))
         if write.decide is not None:
             return _accept(write, await write.decide(tx, planned.head), planned)
-        child, decision = await _planned(tx, write, world, planned.head)
+        child, decision = await _planned(tx, write, world, planned.head, is_only=is_only)
         outcome = _accept(write, decision, planned)
-        if not decision.dry_run:
+        if not (is_only or decision.dry_run):
             world.absorb(child)
         return outcome
     except AurraError as error:
@@ -246,11 +257,11 @@ async def _outcome(
         return Outcome(write=write, error=error)
 
 
-async def _planned(tx: Transaction, write: Write, world: World, head: Head) -> tuple[World, Decision]:
+async def _planned(tx: Transaction, write: Write, world: World, head: Head, *, is_only: bool) -> tuple[World, Decision]:
     """The decision, and the world as it is then; what the plan turns out to need is loaded."""
     assert write.plan is not None
     while True:
-        child = world.child()
+        child = world if is_only else world.child()
         try:
             return child, write.plan(child, head)
         except NotLoaded as missing:

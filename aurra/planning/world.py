@@ -19,7 +19,7 @@ Lane = tuple[Piece, ...]
 
 
 class NotLoaded(Exception):
-    """A plan met a memory that was not loaded; load it, and plan again."""
+    """A plan met a memory that was not loaded, before it changed anything; load it, and plan again."""
 
     def __init__(self, memory: UUID) -> None:
         super().__init__(memory)

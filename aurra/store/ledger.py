@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -104,7 +103,8 @@ async def apply(
         vector_numbers=[vector.tx for vector in changes.vectors],
         closed=_json(changes.closed),
         opened=_json(changes.opened),
-        **_columns(answers, after.last_at),
+        answers=_json(answers),
+        expires_at=after.last_at + ANSWERS_KEPT,
     )
     if done != Applied(1, len(changes.closed), len(changes.opened)):
         raise RuntimeError(f"transactions after {before} were planned on a state that is not there: {done}")
@@ -134,17 +134,7 @@ async def find_answer(tx: Transaction, key: str, at: dt.datetime) -> StoredAnswe
 
 async def store_answers(tx: Transaction, answers: Sequence[Kept], at: dt.datetime) -> None:
     """Keeps answers for 24 hours, where no transaction is written with them."""
-    await tx.execute(_Q["store_answers"], **_columns(answers, at))
-
-
-def _columns(answers: Sequence[Kept], at: dt.datetime) -> dict[str, Any]:
-    return {
-        "keys": [kept.key for kept in answers],
-        "fingerprints": [kept.fingerprint for kept in answers],
-        "answers": [kept.answer for kept in answers],
-        "quotes": [",".join(map(str, kept.quotes)) for kept in answers],
-        "expires_at": at + ANSWERS_KEPT,
-    }
+    await tx.execute(_Q["store_answers"], answers=_json(answers), expires_at=at + ANSWERS_KEPT)
 
 
 def _json(rows: Sequence[msgspec.Struct]) -> str:

@@ -81,7 +81,8 @@ vectors AS (
 closing AS (
   UPDATE version v SET tx_to = r.tx_to, tx_to_at = r.tx_to_at, replaced_by = r.replaced_by
   FROM json_to_recordset(:closed::json) AS r(id uuid, tx_to bigint, tx_to_at timestamptz, replaced_by uuid)
-  WHERE v.company_id = :company_id AND v.id = r.id AND v.tx_to IS NULL
+  -- "Between id and id": see search.sql.
+  WHERE v.company_id = :company_id AND v.id BETWEEN r.id AND r.id AND v.tx_to IS NULL
   RETURNING 1),
 opening AS (
   INSERT INTO version (company_id, id, tenant_id, memory_id, lane, content_id, valid, tx_from, tx_from_at, tx_to, tx_to_at, op,
@@ -97,11 +98,12 @@ opening AS (
 expired AS (
   DELETE FROM idempotency WHERE company_id = :company_id AND key IN (
     SELECT i.key FROM idempotency i
-    WHERE i.company_id = :company_id AND i.expires_at <= :at AND i.key <> ALL(:keys::text[]) ORDER BY i.expires_at LIMIT 20)),
+    WHERE i.company_id = :company_id AND i.expires_at <= :at AND NOT EXISTS (
+      SELECT 1 FROM json_to_recordset(:answers::json) AS r(key text) WHERE r.key = i.key) ORDER BY i.expires_at LIMIT 20)),
 answered AS (
   INSERT INTO idempotency (company_id, key, fingerprint, answer, quotes, expires_at)
-  SELECT :company_id, r.key, r.fingerprint, r.answer, string_to_array(r.quotes, ',')::uuid[], :expires_at
-  FROM unnest(:keys::text[], :fingerprints::bytea[], :answers::bytea[], :quotes::text[]) AS r(key, fingerprint, answer, quotes)
+  SELECT :company_id, r.key, decode(r.fingerprint, 'base64'), decode(r.answer, 'base64'), r.quotes, :expires_at
+  FROM json_to_recordset(:answers::json) AS r(key text, fingerprint text, answer text, quotes uuid[])
   ON CONFLICT (company_id, key) DO UPDATE
   SET fingerprint = excluded.fingerprint, answer = excluded.answer, quotes = excluded.quotes, expires_at = excluded.expires_at)
 SELECT (SELECT count(*) FROM head) AS heads, (SELECT count(*) FROM closing) AS closed, (SELECT count(*) FROM opening) AS opened
@@ -113,7 +115,7 @@ SELECT erase(:company_id, :entry, :memories, :contents, :sources, :slots, :tombs
 -- name: store_answers
 -- Keeps answers where nothing else is written: of an erasure, of a duplicate.
 INSERT INTO idempotency (company_id, key, fingerprint, answer, quotes, expires_at)
-SELECT :company_id, r.key, r.fingerprint, r.answer, string_to_array(r.quotes, ',')::uuid[], :expires_at
-FROM unnest(:keys::text[], :fingerprints::bytea[], :answers::bytea[], :quotes::text[]) AS r(key, fingerprint, answer, quotes)
+SELECT :company_id, r.key, decode(r.fingerprint, 'base64'), decode(r.answer, 'base64'), r.quotes, :expires_at
+FROM json_to_recordset(:answers::json) AS r(key text, fingerprint text, answer text, quotes uuid[])
 ON CONFLICT (company_id, key) DO UPDATE
 SET fingerprint = excluded.fingerprint, answer = excluded.answer, quotes = excluded.quotes, expires_at = excluded.expires_at

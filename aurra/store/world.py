@@ -72,6 +72,30 @@ class StoredAnswer(msgspec.Struct, frozen=True):
     answer: bytes
 
 
+class _WantedSlot(msgspec.Struct, frozen=True):
+    tenant_id: str
+    subject_key: str
+    attribute_key: str
+    start: dt.datetime | None
+
+
+class _WantedTurn(msgspec.Struct, frozen=True):
+    tenant_id: str
+    session_id: str
+    message_id: str
+
+
+class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked for, as the statement takes it."""
+
+    memories: set[UUID] = set()
+    slots: list[_WantedSlot] = []
+    fingerprints: set[int] = set()
+    tenants: set[str] = set()
+    told: list[_WantedTurn] = []
+    keys: set[str] = set()
+
+
 class _Slot(msgspec.Struct, frozen=True):
     id: UUID
     tenant_id: str
@@ -135,16 +159,15 @@ _decode = msgspec.json.Decoder(_Loaded).decode
 
 async def load(tx: Transaction, needs: Sequence[Needs], at: dt.datetime) -> tuple[World, dict[str, StoredAnswer]]:
     """What all the requests can touch, and what was answered to their idempotency keys."""
-    found = await _read(
-        tx,
+    wanted = _Wanted(
         memories={one for need in needs for one in need.memories},
-        slots=_starts(needs, at),
+        slots=[_WantedSlot(*name, start) for name, start in _starts(needs, at).items()],
         fingerprints={one for need in needs for one in need.fingerprints},
         tenants={one for need in needs for one in need.tenants},
-        told={one for need in needs for one in need.told},
+        told=[_WantedTurn(*one) for need in needs for one in need.told],
         keys={need.key for need in needs if need.key is not None},
-        at=at,
     )
+    found = await _read(tx, wanted, at)
     world = World()
     for slot in found.slots or ():
         world.slots[slot.tenant_id, slot.subject_key, slot.attribute_key] = Slot(slot.id, slot.cardinality)
@@ -153,7 +176,7 @@ async def load(tx: Transaction, needs: Sequence[Needs], at: dt.datetime) -> tupl
         world.twins[print_] = (*world.twins.get(print_, ()), twin)
     for turn in found.told or ():
         world.told[turn.tenant_id, turn.session_id, turn.message_id] = turn.memory_id
-    _add_memories(world, found, {one for need in needs for one in need.memories})
+    _add_memories(world, found, wanted.memories)
     return world, {answer.key: answer for answer in found.answers or ()}
 
 
@@ -170,7 +193,7 @@ def _starts(needs: Sequence[Needs], at: dt.datetime) -> dict[SlotName, dt.dateti
 
 async def load_memory(tx: Transaction, world: World, memory: UUID, at: dt.datetime) -> None:
     """Adds a memory that a plan met. Its lane was not loaded, so nothing of this commit has changed it."""
-    _add_memories(world, await _read(tx, memories={memory}, at=at), {memory})
+    _add_memories(world, await _read(tx, _Wanted(memories={memory}), at), {memory})
 
 
 def _add_memories(world: World, found: _Loaded, asked: set[UUID]) -> None:
@@ -198,34 +221,7 @@ def _add_memories(world: World, found: _Loaded, asked: set[UUID]) -> None:
         world.lanes[lane] = tuple(pieces)
 
 
-async def _read(
-    tx: Transaction,
-    *,
-    at: dt.datetime,
-    memories: set[UUID],
-    slots: Mapping[SlotName, dt.datetime | None] | None = None,
-    fingerprints: set[int] | None = None,
-    tenants: set[str] | None = None,
-    told: set[ToldKey] | None = None,
-    keys: set[str] | None = None,
-) -> _Loaded:
-    slot_columns: Sequence[Sequence[str]] = list(zip(*slots, strict=True)) if slots else ((), (), ())
-    told_columns: Sequence[Sequence[str]] = list(zip(*told, strict=True)) if told else ((), (), ())
-    row = await tx.row(
-        _Q["world"],
-        Text,
-        memories=list(memories),
-        slot_tenants=slot_columns[0],
-        subjects=slot_columns[1],
-        attributes=slot_columns[2],
-        starts=list(slots.values()) if slots else [],
-        fingerprints=list(fingerprints or ()),
-        tenants=list(tenants or ()),
-        told_tenants=told_columns[0],
-        told_sessions=told_columns[1],
-        told_messages=told_columns[2],
-        keys=list(keys or ()),
-        at=at,
-    )
+async def _read(tx: Transaction, wanted: _Wanted, at: dt.datetime) -> _Loaded:
+    row = await tx.row(_Q["world"], Text, needs=msgspec.json.encode(wanted).decode(), at=at)
     assert row is not None
     return _decode(row.value)

@@ -30,6 +30,8 @@ SETTINGS = {
     "wal_compression": "on",
     "random_page_cost": "1.1",
     "jit": "off",
+    # Until a table was analysed, plans are made on guesses: a new database should not live with them for a minute.
+    "autovacuum_naptime": "5s",
     # /dev/shm is 64 MB in a container, too small for a parallel index build.
     "dynamic_shared_memory_type": "mmap",
     "timezone": "UTC",
