@@ -26,7 +26,7 @@ from tests.bench.running import table
 
 BULK = 500
 WRITERS = 32
-ROUNDS = 7
+ROUNDS = 13
 """Of each figure, and one before them to warm up."""
 SINGLE = 80
 """Requests of a round that come one after the other."""
