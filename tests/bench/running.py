@@ -127,6 +127,11 @@ class Processor:
         return _of_process(self._service), _of_family(self._postmaster)
 
 
+def database_seconds(home: Path) -> float | None:
+    """CPU seconds of the database of a home so far, all its processes; None where there is no /proc."""
+    return _of_family(_postmaster(home))
+
+
 def resident_bytes(pid: int) -> int | None:
     """Resident memory of a process; None where there is no /proc."""
     try:
