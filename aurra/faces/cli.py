@@ -1,4 +1,5 @@
-"""The operator's commands: migrate, accounts, keys, doctor. `main.py` adds `serve`; they work while it runs."""
+"""The operator's commands: migrate, accounts, keys, doctor, conformance. `main.py` adds `serve`; they work while it
+runs."""
 
 import asyncio
 import sys
@@ -9,6 +10,10 @@ import click
 import msgspec
 
 from aurra import __version__, keys
+from aurra.conformance import playing, report
+from aurra.conformance.expecting import KeyRefused, Unreachable
+from aurra.conformance.law import Law
+from aurra.conformance.laws import ALL
 from aurra.errors import CannotStart
 from aurra.faces import examining
 from aurra.settings import read_settings
@@ -172,6 +177,44 @@ def doctor() -> None:
     """Check the installation and the invariants of its data; exit code 1 if something is wrong."""
     if not run(examining.examine(read_settings())):
         sys.exit(1)
+
+
+@main.command()
+@click.option("--url", envvar="AURRA_BASE_URL", help="Where the service answers; else AURRA_BASE_URL.")
+@click.option("--key", envvar="AURRA_API_KEY", help="A key with all scopes; else AURRA_API_KEY.")
+@click.option("--law", "names", multiple=True, metavar="NAME", help="Only this law; may be given several times.")
+@click.option("--list", "only_list", is_flag=True, help="Only show the laws.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, and nothing else.")
+def conformance(url: str | None, key: str | None, names: tuple[str, ...], only_list: bool, as_json: bool) -> None:
+    """Play the laws of time against a service that speaks the contract.
+
+    Exit code 1 if one does not hold, 5 if the key is refused, 6 if nothing answers.
+    """
+    chosen = _chosen_laws(names)
+    if only_list:
+        click.echo(report.as_json_list(chosen) if as_json else report.laws(chosen))
+        return
+    if not url or not key:
+        raise click.UsageError("Give --url and --key.")
+    if not url.startswith(("http://", "https://")):
+        raise click.BadParameter("it must begin with http:// or https://", param_hint="--url")
+    try:
+        played = run(
+            playing.play(url, key, chosen, lambda found: None if as_json else click.echo(report.finding(found)))
+        )
+    except (KeyRefused, Unreachable) as error:
+        click.echo(f"aurra: {error}", err=True)
+        sys.exit(5 if isinstance(error, KeyRefused) else 6)
+    click.echo(report.as_json(played) if as_json else report.count(played))
+    if played.count("passed") < len(chosen):
+        sys.exit(1)
+
+
+def _chosen_laws(names: tuple[str, ...]) -> list[Law]:
+    unknown = [name for name in names if name not in ALL]
+    if unknown:
+        raise click.BadParameter(f"there is no law {unknown[0]!r}; --list shows them", param_hint="--law")
+    return [law for law in ALL.values() if not names or law.name in names]
 
 
 def _directory(work: Callable[[Directory], Coroutine[Any, Any, Any]]) -> Any:

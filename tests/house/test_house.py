@@ -89,6 +89,7 @@ def test_every_setting_command_operation_and_code_is_documented() -> None:
         "accounts plan",
         "keys create",
         "keys list",
+        "conformance",
     ):
         assert f"aurra {command}" in readme, command
     for op in OPERATIONS.values():
