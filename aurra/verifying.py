@@ -1,7 +1,7 @@
 """Whether a transaction is what its hash says. Pure.
 
 `Stored` is a transaction as the database has it now, with the hash of every row it wrote, reckoned from the row. A hash
-of no bytes stands for a row that is not what its own stored hash says.
+of no bytes stands for a row whose salt is gone.
 """
 
 import datetime as dt

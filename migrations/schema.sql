@@ -98,7 +98,6 @@ CREATE TABLE public.content (
     words tsvector NOT NULL,
     tx bigint NOT NULL,
     salt bytea NOT NULL,
-    hash bytea NOT NULL,
     CONSTRAINT content_importance_check CHECK (((importance >= 1) AND (importance <= 10)))
 );
 ALTER TABLE ONLY public.content FORCE ROW LEVEL SECURITY;
@@ -152,8 +151,7 @@ CREATE TABLE public.memory (
     metadata json,
     extraction jsonb,
     created_tx bigint NOT NULL,
-    created_at timestamp with time zone NOT NULL,
-    hash bytea NOT NULL
+    created_at timestamp with time zone NOT NULL
 );
 ALTER TABLE ONLY public.memory FORCE ROW LEVEL SECURITY;
 ALTER TABLE public.memory OWNER TO aurra_owner;
@@ -181,7 +179,6 @@ CREATE TABLE public.slot (
     cardinality text NOT NULL,
     tx bigint NOT NULL,
     salt bytea NOT NULL,
-    hash bytea NOT NULL,
     CONSTRAINT slot_cardinality_check CHECK ((cardinality = ANY (ARRAY['one'::text, 'many'::text])))
 );
 ALTER TABLE ONLY public.slot FORCE ROW LEVEL SECURITY;
@@ -199,8 +196,7 @@ CREATE TABLE public.source (
     text text NOT NULL,
     said_at timestamp with time zone,
     tx bigint NOT NULL,
-    salt bytea NOT NULL,
-    hash bytea NOT NULL
+    salt bytea NOT NULL
 );
 ALTER TABLE ONLY public.source FORCE ROW LEVEL SECURITY;
 ALTER TABLE public.source OWNER TO aurra_owner;
@@ -308,7 +304,6 @@ CREATE INDEX version_of_memory ON public.version USING btree (company_id, memory
 CREATE INDEX version_open ON public.version USING btree (company_id, tenant_id, memory_id) WHERE (tx_to IS NULL);
 CREATE INDEX version_open_lane ON public.version USING btree (company_id, lane) WHERE (tx_to IS NULL);
 CREATE INDEX version_opened ON public.version USING btree (company_id, tx_from);
-CREATE INDEX version_plane ON public.version USING gist (company_id, tenant_id, int8range(tx_from, tx_to), valid);
 CREATE INDEX version_replacement ON public.version USING btree (company_id, replaced_by) WHERE (replaced_by IS NOT NULL);
 CREATE INDEX version_successor ON public.version USING btree (company_id, superseded_by) WHERE (superseded_by IS NOT NULL);
 ALTER TABLE ONLY public.account

@@ -1,8 +1,7 @@
 """What is believed, as far as it was loaded, and how a plan changes it. Pure."""
 
 import datetime as dt
-from collections import ChainMap
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
@@ -68,34 +67,34 @@ class World(msgspec.Struct, kw_only=True):
     of it on, since nothing before that can change.
     """
 
-    slots: MutableMapping[SlotName, Slot] = msgspec.field(default_factory=dict[SlotName, Slot])
-    lanes: MutableMapping[UUID, Lane] = msgspec.field(default_factory=dict[UUID, Lane])
+    slots: dict[SlotName, Slot] = msgspec.field(default_factory=dict[SlotName, Slot])
+    lanes: dict[UUID, Lane] = msgspec.field(default_factory=dict[UUID, Lane])
     """What is believed in each lane, in valid order."""
-    lane_of: MutableMapping[UUID, UUID] = msgspec.field(default_factory=dict[UUID, UUID])
+    lane_of: dict[UUID, UUID] = msgspec.field(default_factory=dict[UUID, UUID])
     """The lane of each memory that has a piece in `lanes`, or was asked for."""
-    early: MutableMapping[UUID, bool] = msgspec.field(default_factory=dict[UUID, bool])
+    early: dict[UUID, bool] = msgspec.field(default_factory=dict[UUID, bool])
     """Memories with a piece before the part of the lane that was loaded."""
-    tenants: MutableMapping[UUID, str] = msgspec.field(default_factory=dict[UUID, str])
+    tenants: dict[UUID, str] = msgspec.field(default_factory=dict[UUID, str])
     """The tenant of each memory that has a piece."""
-    salts: MutableMapping[UUID, bytes] = msgspec.field(default_factory=dict[UUID, bytes])
+    salts: dict[UUID, bytes] = msgspec.field(default_factory=dict[UUID, bytes])
     """The salt of each content that the pieces say."""
-    memories: MutableMapping[UUID, Known | None] = msgspec.field(default_factory=dict[UUID, Known | None])
+    memories: dict[UUID, Known | None] = msgspec.field(default_factory=dict[UUID, Known | None])
     """Memories that were asked for by id; None where there is none."""
-    erased: MutableMapping[UUID, tuple[int, bytes]] = msgspec.field(default_factory=dict[UUID, tuple[int, bytes]])
+    erased: dict[UUID, tuple[int, bytes]] = msgspec.field(default_factory=dict[UUID, tuple[int, bytes]])
     """Of those that were erased: the transaction, and the digest of the tenant."""
-    twins: MutableMapping[int, tuple[TwinPiece, ...]] = msgspec.field(default_factory=dict[int, tuple[TwinPiece, ...]])
+    twins: dict[int, tuple[TwinPiece, ...]] = msgspec.field(default_factory=dict[int, tuple[TwinPiece, ...]])
     """Pieces whose text may equal a draft's, by the fingerprint of their text."""
-    told: MutableMapping[ToldKey, UUID] = msgspec.field(default_factory=dict[ToldKey, UUID])
+    told: dict[ToldKey, UUID] = msgspec.field(default_factory=dict[ToldKey, UUID])
     """The memory of each turn that is stored already."""
 
     def child(self) -> "World":
         """The same, to plan on without changing this one."""
-        return World(**{name: ChainMap({}, getattr(self, name)) for name in World.__struct_fields__})
+        return World(**{name: dict(getattr(self, name)) for name in World.__struct_fields__})
 
     def absorb(self, child: "World") -> None:
-        """Keeps what a child changed."""
+        """Keeps what a child of the world as it is changed."""
         for name in World.__struct_fields__:
-            getattr(self, name).update(getattr(child, name).maps[0])
+            setattr(self, name, getattr(child, name))
 
     def pieces_of(self, memory: UUID) -> list[Piece]:
         """All that is believed of a memory, in valid order. Raises NotLoaded."""

@@ -27,7 +27,7 @@ from aurra.verifying import Stored
 
 _Q = load("chain")
 _BROKEN = b""
-"""Of a row that is not what its stored hash says, or whose salt is gone: no entry has it."""
+"""Of a row whose salt is gone: no entry has it."""
 
 
 class ChainHead(msgspec.Struct, frozen=True):
@@ -115,17 +115,17 @@ async def hash_of(tx: Transaction, number: int) -> bytes | None:
 
 def of_slot(row: SlotRow) -> Hashed:
     """A slot as the chain knows it."""
-    return Hashed("slot", row.id, _checked(row))
+    return Hashed("slot", row.id, chain.salted(row.salt, replace(row, salt=b"")))
 
 
 def of_source(row: SourceRow) -> Hashed:
     """A turn as the chain knows it."""
-    return Hashed("source", row.id, _checked(row))
+    return Hashed("source", row.id, chain.salted(row.salt, replace(row, salt=b"")))
 
 
 def of_content(row: ContentRow) -> Hashed:
     """A content as the chain knows it."""
-    return Hashed("content", row.id, _checked(row))
+    return Hashed("content", row.id, chain.salted(row.salt, replace(row, salt=b"")))
 
 
 def of_memory(row: StoredMemory) -> Hashed:
@@ -133,8 +133,7 @@ def of_memory(row: StoredMemory) -> Hashed:
     if row.salt is None:
         return Hashed("memory", row.id, _BROKEN)
     bare = _as(MemoryRow, row, metadata=_parsed(row.metadata), extraction=_parsed(row.extraction), hash=b"")
-    reckoned = hashed_memory(bare, row.salt).hash
-    return Hashed("memory", row.id, reckoned if reckoned == row.hash else _BROKEN)
+    return Hashed("memory", row.id, hashed_memory(bare, row.salt).hash)
 
 
 def of_embedding(row: StoredEmbedding) -> Hashed:
@@ -155,13 +154,6 @@ def of_closed(row: StoredVersion) -> Hashed:
         return Hashed("closed", row.id, _BROKEN)
     closed = ClosedRow(id=row.id, tx_to=row.tx_to, tx_to_at=row.tx_to_at, replaced_by=row.replaced_by)
     return Hashed("closed", row.id, closed.hash)
-
-
-def _checked(row: SlotRow | SourceRow | ContentRow) -> bytes:
-    """The hash that the row has now, if it is the one stored with it."""
-    bare = replace(row, salt=b"", hash=b"")
-    reckoned = chain.salted(row.salt, bare)
-    return reckoned if reckoned == row.hash else _BROKEN
 
 
 def _as(struct: type[S], row: S, **changed: Any) -> S:

@@ -1,24 +1,23 @@
 -- The chain: every row that the transactions' hashes cover, to reckon them again, or to leave what stays of it.
 
 -- fragment: slots
-SELECT s.id, s.tenant_id, s.subject_key, s.attribute_key, s.subject, s.attribute, s.cardinality, s.tx, s.salt, s.hash
+SELECT s.id, s.tenant_id, s.subject_key, s.attribute_key, s.subject, s.attribute, s.cardinality, s.tx, s.salt
 FROM slot s WHERE s.company_id = :company_id
 
 -- fragment: sources
-SELECT o.id, o.tenant_id, o.session_id, o.dialog_id, o.position, o.message_id, o.role, o.name, o.text, o.said_at, o.tx, o.salt,
-       o.hash
+SELECT o.id, o.tenant_id, o.session_id, o.dialog_id, o.position, o.message_id, o.role, o.name, o.text, o.said_at, o.tx, o.salt
 FROM source o WHERE o.company_id = :company_id
 
 -- fragment: memories
 SELECT m.id, m.tenant_id, m.slot_id, m.subject, m.subject_key, m.lane, m.source, m.session_id, m.source_id, m.span_from,
        m.span_to, m.external_id, m.metadata::text AS metadata, m.extraction::text AS extraction, m.created_tx, m.created_at,
-       m.hash, c.salt
+       ''::bytea AS hash, c.salt
 FROM memory m
 LEFT JOIN content c ON c.company_id = m.company_id AND c.memory_id = m.id AND c.tx = m.created_tx
 WHERE m.company_id = :company_id
 
 -- fragment: contents
-SELECT c.id, c.memory_id, c.text, c.summary, c.topic, c.importance, c.people, c.action_items, c.fingerprint, c.tx, c.salt, c.hash
+SELECT c.id, c.memory_id, c.text, c.summary, c.topic, c.importance, c.people, c.action_items, c.fingerprint, c.tx, c.salt
 FROM content c WHERE c.company_id = :company_id
 
 -- fragment: embeddings

@@ -46,34 +46,33 @@ entry AS (
   FROM json_to_recordset(:transactions::json) AS r(id bigint, at timestamptz, verb text, actor text, reason text,
        reason_salt text, reason_hash text, request_id text, model text, writes integer, hash text)),
 named AS (
-  INSERT INTO slot (company_id, id, tenant_id, subject_key, attribute_key, subject, attribute, cardinality, tx, salt, hash)
+  INSERT INTO slot (company_id, id, tenant_id, subject_key, attribute_key, subject, attribute, cardinality, tx, salt)
   SELECT :company_id, r.id, r.tenant_id, r.subject_key, r.attribute_key, r.subject, r.attribute, r.cardinality, r.tx,
-         decode(r.salt, 'base64'), decode(r.hash, 'base64')
+         decode(r.salt, 'base64')
   FROM json_to_recordset(:slots::json) AS r(id uuid, tenant_id text, subject_key text, attribute_key text, subject text,
-       attribute text, cardinality text, tx bigint, salt text, hash text)),
+       attribute text, cardinality text, tx bigint, salt text)),
 told AS (
   INSERT INTO source (company_id, id, tenant_id, session_id, dialog_id, position, message_id, role, name, text, said_at, tx,
-                      salt, hash)
+                      salt)
   SELECT :company_id, r.id, r.tenant_id, r.session_id, r.dialog_id, r.position, r.message_id, r.role, r.name, r.text,
-         r.said_at, r.tx, decode(r.salt, 'base64'), decode(r.hash, 'base64')
+         r.said_at, r.tx, decode(r.salt, 'base64')
   FROM json_to_recordset(:sources::json) AS r(id uuid, tenant_id text, session_id text, dialog_id uuid, position integer,
-       message_id text, role text, name text, text text, said_at timestamptz, tx bigint, salt text, hash text)),
+       message_id text, role text, name text, text text, said_at timestamptz, tx bigint, salt text)),
 born AS (
   INSERT INTO memory (company_id, id, tenant_id, slot_id, subject, subject_key, lane, source, session_id, source_id, span_from,
-                      span_to, external_id, metadata, extraction, created_tx, created_at, hash)
+                      span_to, external_id, metadata, extraction, created_tx, created_at)
   SELECT :company_id, r.id, r.tenant_id, r.slot_id, r.subject, r.subject_key, r.lane, r.source, r.session_id, r.source_id,
-         r.span_from, r.span_to, r.external_id, r.metadata, r.extraction, r.created_tx, r.created_at, decode(r.hash, 'base64')
+         r.span_from, r.span_to, r.external_id, r.metadata, r.extraction, r.created_tx, r.created_at
   FROM json_to_recordset(:memories::json) AS r(id uuid, tenant_id text, slot_id uuid, subject text, subject_key text,
        lane uuid, source text, session_id text, source_id uuid, span_from integer, span_to integer, external_id text,
-       metadata json, extraction jsonb, created_tx bigint, created_at timestamptz, hash text)),
+       metadata json, extraction jsonb, created_tx bigint, created_at timestamptz)),
 said AS (
   INSERT INTO content (company_id, id, memory_id, text, summary, topic, importance, people, action_items, fingerprint, words,
-                       tx, salt, hash)
+                       tx, salt)
   SELECT :company_id, r.id, r.memory_id, r.text, r.summary, r.topic, r.importance, r.people, r.action_items, r.fingerprint,
-         to_tsvector('english', r.indexed), r.tx, decode(r.salt, 'base64'), decode(r.hash, 'base64')
+         to_tsvector('english', r.indexed), r.tx, decode(r.salt, 'base64')
   FROM json_to_recordset(:contents::json) AS r(id uuid, memory_id uuid, text text, summary text, topic text,
-       importance smallint, people text[], action_items text[], fingerprint bigint, indexed text, tx bigint, salt text,
-       hash text)),
+       importance smallint, people text[], action_items text[], fingerprint bigint, indexed text, tx bigint, salt text)),
 vectors AS (
   INSERT INTO embedding (company_id, content_id, model, vector, tx)
   SELECT :company_id, r.content_id, :model, r.vector, r.tx

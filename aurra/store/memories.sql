@@ -3,7 +3,8 @@
 -- name: identity -> Identity
 -- What never changes of a memory, and the transaction that closed its last version if none is open.
 SELECT m.id, m.tenant_id, m.slot_id, m.lane, s.cardinality, m.created_tx,
-       (SELECT max(v.tx_to) FROM version v WHERE v.company_id = m.company_id AND v.memory_id = m.id) AS last_closed
+       (SELECT nullif(max(coalesce(v.tx_to, 0)), 0) FROM version v
+         WHERE v.company_id = m.company_id AND v.memory_id = m.id) AS last_closed
 FROM memory m LEFT JOIN slot s ON s.company_id = m.company_id AND s.id = m.slot_id
 WHERE m.company_id = :company_id AND m.id = :memory_id
 

@@ -16,17 +16,14 @@ v.company_id = :company_id AND v.tenant_id = :tenant_id
   AND (:session_id::text IS NULL OR m.session_id = :session_id)
   AND (:subject_key::text IS NULL OR m.subject_key = :subject_key)
 
--- fragment: piece
+-- fragment: seen
 -- `hits`: the words of the content that the question has; they are marked, and the others filtered out.
-SELECT v.id AS version, v.memory_id, v.content_id, lower(v.valid) AS valid_from, m.session_id, m.source_id, m.subject,
+SELECT v.id AS version, m.id AS memory_id, v.content_id, lower(v.valid) AS valid_from, m.session_id, m.source_id, m.subject,
        length(c.words) AS length,
        tsvector_to_array(ts_filter(setweight(c.words, 'A', asked.lexemes), '{a}')) AS hits,
        1 - (e.vector <=> :vector::halfvec) AS similarity
-FROM asked CROSS JOIN version v
-CROSS JOIN LATERAL (
-  SELECT m.session_id, m.source_id, m.subject, m.subject_key, m.source FROM memory m
-  WHERE m.company_id = :company_id AND m.id BETWEEN v.memory_id AND v.memory_id
-  ORDER BY m.id LIMIT 1) AS m
+
+-- fragment: said
 CROSS JOIN LATERAL (
   SELECT c.words, c.topic FROM content c WHERE c.company_id = :company_id AND c.id BETWEEN v.content_id AND v.content_id
   ORDER BY c.id LIMIT 1) AS c
@@ -34,6 +31,23 @@ LEFT JOIN LATERAL (
   SELECT e.vector FROM embedding e
   WHERE e.company_id = :company_id AND e.content_id BETWEEN v.content_id AND v.content_id AND e.model = :model
   ORDER BY e.content_id LIMIT 1) AS e ON true
+
+-- fragment: believed_now
+-- Everything believed now, each piece with its memory.
+FROM asked CROSS JOIN version v
+CROSS JOIN LATERAL (
+  SELECT m.id, m.session_id, m.source_id, m.subject, m.subject_key, m.source FROM memory m
+  WHERE m.company_id = :company_id AND m.id BETWEEN v.memory_id AND v.memory_id
+  ORDER BY m.id LIMIT 1) AS m
+
+-- fragment: believed_then
+-- Every memory that was there by a transaction, with what was believed of it then.
+FROM asked CROSS JOIN memory m
+CROSS JOIN LATERAL (
+  SELECT v.id, v.tenant_id, v.company_id, v.content_id, v.valid FROM version v
+  WHERE v.company_id = :company_id AND v.memory_id BETWEEN m.id AND m.id
+    AND v.tx_from <= :tx AND (v.tx_to IS NULL OR v.tx_to > :tx)
+  ORDER BY v.memory_id, v.tx_from) AS v
 
 -- fragment: chosen
 -- Each piece's words and nearness are taken relative to the best; by their sum, then the newest first, the best are
@@ -83,11 +97,13 @@ WHERE t.place <= :width OR (t.session_id IS NOT NULL AND (t.before <= :joined OR
 -- name: candidates_now -> CandidateRow
 -- Among what is believed now.
 WITH {asked},
-piece AS MATERIALIZED ({piece} WHERE {filters} AND v.tx_to IS NULL),
+piece AS MATERIALIZED ({seen} {believed_now} {said} WHERE {filters} AND v.tx_to IS NULL),
 {chosen}
 
 -- name: candidates_then -> CandidateRow
 -- Among what was believed at a transaction.
 WITH {asked},
-piece AS MATERIALIZED ({piece} WHERE {filters} AND int8range(v.tx_from, v.tx_to) @> :tx::bigint),
+piece AS MATERIALIZED (
+  {seen} {believed_then} {said}
+  WHERE {filters} AND m.company_id = :company_id AND m.tenant_id = :tenant_id AND m.created_tx <= :tx::bigint),
 {chosen}

@@ -32,7 +32,8 @@ named AS MATERIALIZED (
     WHERE v.company_id = :company_id AND v.memory_id BETWEEN m.id AND m.id
     ORDER BY v.memory_id DESC, v.tx_from DESC LIMIT 1) AS newest
   CROSS JOIN LATERAL (
-    SELECT max(v.tx_to) AS tx_to FROM version v
+    -- Not the plain maximum: that is looked for among all closed versions of the account.
+    SELECT nullif(max(coalesce(v.tx_to, 0)), 0) AS tx_to FROM version v
     WHERE v.company_id = :company_id AND v.memory_id BETWEEN m.id AND m.id) AS last
   CROSS JOIN LATERAL (
     SELECT c.text, c.topic, c.importance, c.people, c.action_items FROM content c

@@ -93,7 +93,7 @@ async def test_the_chain_verifies_from_what_is_stored(account: Account, dsn: str
     ("tampering", "number"),
     [
         ("UPDATE content SET text = text || '.' WHERE tx = 2", 2),
-        ("UPDATE content SET hash = sha256('x') WHERE tx = 2", 2),
+        ("UPDATE content SET salt = sha256('x') WHERE tx = 2", 2),
         ("UPDATE memory SET tenant_id = 'x' WHERE created_tx = 1", 1),
         ("UPDATE memory SET metadata = '{}' WHERE created_tx = 1", 1),
         ("UPDATE slot SET cardinality = 'many' WHERE tx = 1", 1),
@@ -118,7 +118,7 @@ async def test_the_chain_verifies_from_what_is_stored(account: Account, dsn: str
         ("DELETE FROM tombstone WHERE kind = 'reason' AND tx = 9", 9),
         ("UPDATE tombstone SET tenant = sha256('x') WHERE kind = 'memory'", 10),
         ("UPDATE tombstone SET erased_by = 9 WHERE kind = 'memory'", 9),
-        ("INSERT INTO tombstone SELECT company_id, 10, 'content', 4, id, hash FROM content WHERE tx = 4", 4),
+        ("INSERT INTO tombstone SELECT company_id, 10, 'content', 4, id, salt FROM content WHERE tx = 4", 4),
         ("UPDATE ledger SET last_hash = sha256('x')", 10),
         ("UPDATE ledger SET last_tx = 9", 9),
         ("UPDATE ledger SET writes_used = 0", 10),
