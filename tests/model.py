@@ -97,7 +97,7 @@ def all_pieces(state: State) -> list[Piece]:
 
 
 def claimed(lane: Lane, memory: str, start: int, end: int | None) -> list[int]:
-    """The days an assert takes: all of [start, end); open, those from `start` on that no memory starting later holds."""
+    """The days an assert takes: [start, end); open, those from `start` on that no memory starting later holds."""
     first: dict[str, int] = {}
     for day, cell in enumerate(lane):
         if cell is not None:
@@ -124,7 +124,9 @@ def runs(days: set[int]) -> list[tuple[int, int]]:
     return [(start, next(day for day in range(start, LAST + 2) if day not in days)) for start in starts]
 
 
-def settled(lane: Lane, memory: str, text: str, days: list[int], *, is_open: bool, links: dict[int, str | None]) -> Lane:
+def settled(
+    lane: Lane, memory: str, text: str, days: list[int], *, is_open: bool, links: dict[int, str | None]
+) -> Lane:
     """The lane after a memory took the days, beside those it has. A piece that was claimed open and ends yields, and
     links, to who holds from there; another keeps the link of the end it has (`links`), or has none."""
     left = displaced(lane, memory, days)
@@ -187,7 +189,14 @@ class Model:
         return None if self.pieces_of(memory) else refused("not_believed")
 
     def assert_(
-        self, memory: str, tenant: str, slot: Slot | None, cardinality: str | None, text: str, start: int, end: int | None
+        self,
+        memory: str,
+        tenant: str,
+        slot: Slot | None,
+        cardinality: str | None,
+        text: str,
+        start: int,
+        end: int | None,
     ) -> Outcome:
         """A new memory takes its days; one of its slot that says the same over all of them makes it a duplicate."""
         fixed = self.cardinality(slot) if slot else None
@@ -209,7 +218,11 @@ class Model:
         """Cuts every piece at the boundary; with a successor, the last piece left names it."""
         absent = [gone for id_ in (memory, by or memory) if (gone := self.missing(id_))]
         reasons = [code for gone in absent for code in gone.refusals]
-        reasons += ["invalid_request"] if by == memory or (by is None and end is None) or self._are_strangers(memory, by) else []
+        reasons += (
+            ["invalid_request"]
+            if by == memory or (by is None and end is None) or self._are_strangers(memory, by)
+            else []
+        )
         own, other = self.pieces_of(memory), self.pieces_of(by or memory)
         boundary = now if end is None else end
         if own and other and end is None and other[0].start > own[0].start:
@@ -269,15 +282,18 @@ class Model:
         if number in self.erased.values():
             return refused("not_restorable")
         receipt = self.receipts[number]
-        later = range(number + 1, self.newest + 1)
-        ways = {other for other in later if self.receipts[other].memories & receipt.memories}
-        state = {key: list(lane) for key, lane in self.states[-1].items()}
-        for piece in receipt.opened & frozenset(all_pieces(self.states[-1])):
-            state[self.homes[piece.memory].lane][piece.start : piece.days.stop] = [None] * len(piece.days)
-        for piece in receipt.closed:
+        # Of an erased memory only the erasure is known.
+        ways = {self.erased[memory] for memory in receipt.memories if memory in self.erased}
+        living = receipt.memories - self.erased.keys()
+        ways |= {later for later in range(number + 1, self.newest + 1) if self.receipts[later].memories & living}
+        held = [piece for piece in all_pieces(self.states[-1]) if piece not in receipt.opened]
+        state: dict[Slot | str, list[Cell | None]] = {key: list(EMPTY) for key in self.states[-1]}
+        for piece in held + [piece for piece in receipt.closed if piece.memory in living]:
             lane = state.setdefault(self.homes[piece.memory].lane, list(EMPTY))
-            holders = [held for held in pieces(tuple(lane)) if set(held.days) & set(piece.days)]
-            ways |= {self._opened_by(held) for held in holders if held.memory != piece.memory}
+            taken = {cell.memory for cell in lane[piece.start : piece.days.stop] if cell is not None}
+            ways |= {
+                self._opened_by(other) for other in held if other.memory in taken and set(other.days) & set(piece.days)
+            }
             lane[piece.start : piece.days.stop] = [piece.cell] * len(piece.days)
         if ways:
             return refused("in_the_way")._replace(in_the_way=frozenset(ways))
