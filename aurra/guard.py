@@ -1,20 +1,20 @@
 """The guard that keeps everything outside the database out of its transactions."""
 
-import contextlib
-from collections.abc import Generator
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 
 _in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
 
 
-@contextlib.contextmanager
-def transaction_open() -> Generator[None]:
-    """While this is open, `outside()` raises: a transaction must not wait for the network."""
-    token = _in_transaction.set(True)
-    try:
-        yield
-    finally:
-        _in_transaction.reset(token)
+class transaction_open:
+    """While this is open, `outside()` raises here: a transaction must not wait for the network."""
+
+    _token: Token[bool]
+
+    def __enter__(self) -> None:
+        self._token = _in_transaction.set(True)
+
+    def __exit__(self, *_: object) -> None:
+        _in_transaction.reset(self._token)
 
 
 def outside() -> None:

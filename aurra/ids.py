@@ -15,9 +15,10 @@ class Ids:
         microseconds = max(0, (at - _EPOCH) // _MICROSECOND)
         self._milliseconds, self._fraction = divmod(microseconds, 1000)
         self._made = 0
+        self._random = secrets.randbits(44)
 
     def new(self) -> UUID:
-        """48 bits of milliseconds, 12 of microseconds, 18 of counter, 44 of randomness."""
+        """48 bits of milliseconds, 12 of microseconds, 18 of counter, 44 of randomness, the same in one transaction."""
         self._made += 1
         value = (self._milliseconds & (1 << 48) - 1) << 80 | 7 << 76 | self._fraction << 64 | 2 << 62
-        return UUID(int=value | (self._made & (1 << 18) - 1) << 44 | secrets.randbits(44))
+        return UUID(int=value | (self._made & (1 << 18) - 1) << 44 | self._random)

@@ -45,6 +45,8 @@ ALTER TABLE content DROP COLUMN hash;
 
 -- What was believed is found by memory; an index over both times costs every version more than it gains.
 DROP INDEX version_plane;
+DROP INDEX version_of_memory;
+CREATE INDEX version_of_memory ON version (company_id, memory_id, tx_from);
 
 ALTER TABLE transaction ADD COLUMN reason_hash bytea;
 COMMENT ON COLUMN transaction.reason_hash IS 'SHA-256 of salt and reason; stays when both are erased.';

@@ -300,7 +300,7 @@ CREATE INDEX tombstone_by_eraser ON public.tombstone USING btree (company_id, er
 CREATE INDEX tombstone_of_transaction ON public.tombstone USING btree (company_id, tx);
 CREATE INDEX transaction_by_instant ON public.transaction USING btree (company_id, at);
 CREATE INDEX version_closed ON public.version USING btree (company_id, tx_to) WHERE (tx_to IS NOT NULL);
-CREATE INDEX version_of_memory ON public.version USING btree (company_id, memory_id, tx_from) INCLUDE (tx_to);
+CREATE INDEX version_of_memory ON public.version USING btree (company_id, memory_id, tx_from);
 CREATE INDEX version_open ON public.version USING btree (company_id, tenant_id, memory_id) WHERE (tx_to IS NULL);
 CREATE INDEX version_open_lane ON public.version USING btree (company_id, lane) WHERE (tx_to IS NULL);
 CREATE INDEX version_opened ON public.version USING btree (company_id, tx_from);

@@ -74,6 +74,11 @@ class Write(msgspec.Struct, kw_only=True, eq=False):
     done: asyncio.Future[Answer]
     is_begun: bool = False
 
+    def give_up(self) -> None:
+        """Its time to wait for a turn is over."""
+        if not (self.is_begun or self.done.done()):
+            self.done.set_exception(Unavailable("Too many writes of this account are waiting; nothing was stored."))
+
 
 class Outcome(msgspec.Struct, kw_only=True):
     """What became of a write, to be told once the commit is through."""
@@ -99,19 +104,12 @@ async def commit(write: Write) -> Answer:
     if queue is None:
         return await _commit_at_once(service, company_id, write)
     queue.append(write)
+    turn = asyncio.get_running_loop().call_later(_WAIT_SECONDS, write.give_up)
     try:
-        async with asyncio.timeout(_WAIT_SECONDS):
-            return await asyncio.shield(write.done)
-    except TimeoutError:
-        if not write.is_begun:
-            write.done.cancel()
-            raise Unavailable("Too many writes of this account are waiting; nothing was stored.") from None
+        # Cancelled, this cancels `done` too: what is not begun is then dropped.
         return await write.done
-    except asyncio.CancelledError:
-        # What is not begun is not wanted any more.
-        if not write.is_begun:
-            write.done.cancel()
-        raise
+    finally:
+        turn.cancel()
 
 
 async def _commit_at_once(service: Service, company_id: UUID, write: Write) -> Answer:
@@ -119,6 +117,7 @@ async def _commit_at_once(service: Service, company_id: UUID, write: Write) -> A
     service.writers[company_id] = queue = deque[Write]()
     try:
         await _commit_together([write])
+        return write.done.result()
     finally:
         if queue:
             task = asyncio.create_task(_commit_all(service, company_id, queue))
@@ -126,7 +125,6 @@ async def _commit_at_once(service: Service, company_id: UUID, write: Write) -> A
             task.add_done_callback(service.tasks.discard)
         else:
             del service.writers[company_id]
-    return write.done.result()
 
 
 async def _commit_all(service: Service, company_id: UUID, queue: deque[Write]) -> None:
@@ -135,6 +133,9 @@ async def _commit_all(service: Service, company_id: UUID, queue: deque[Write]) -
         while queue:
             if together := _take(queue):
                 await _commit_together(together)
+            if not queue:
+                # Whoever was just answered may have more to write: let them join.
+                await asyncio.sleep(0)
     finally:
         del service.writers[company_id]
         for write in queue:
@@ -151,7 +152,7 @@ def _take(queue: deque[Write]) -> list[Write]:
         if taken and (size > MOST_MEMORIES or write.plan is None):
             break
         queue.popleft()
-        if write.done.cancelled():
+        if write.done.done():
             continue
         write.is_begun = True
         taken.append(write)

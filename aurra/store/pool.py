@@ -6,7 +6,7 @@ security, and by naming the account that the policies compare with.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -93,53 +93,22 @@ class Database:
     def __init__(self, pool: Any) -> None:
         self._pool = pool
 
-    @contextlib.asynccontextmanager
-    async def begin(self, company_id: UUID) -> AsyncGenerator[Transaction]:
+    def begin(self, company_id: UUID) -> "Opening":
         """A READ COMMITTED transaction of the account, committed at the end, rolled back on any error.
 
         Raises `Unavailable` when the database is away; code `write_outcome_unknown` when it went during COMMIT.
         """
-        async with self._open(_WRITE, f"SET LOCAL aurra.company_id = '{company_id}'", company_id) as transaction:
-            yield transaction
+        return Opening(self._pool, _WRITE, f"SET LOCAL aurra.company_id = '{company_id}'", company_id)
 
-    @contextlib.asynccontextmanager
-    async def read(self, company_id: UUID) -> AsyncGenerator[Transaction]:
+    def read(self, company_id: UUID) -> "Opening":
         """A read-only snapshot of the account (REPEATABLE READ)."""
-        async with self._open(_READ, f"SET LOCAL aurra.company_id = '{company_id}'", company_id) as transaction:
-            yield transaction
+        return Opening(self._pool, _READ, f"SET LOCAL aurra.company_id = '{company_id}'", company_id)
 
-    @contextlib.asynccontextmanager
-    async def look_up(self, key_id: str) -> AsyncGenerator[Transaction]:
+    def look_up(self, key_id: str) -> "Opening":
         """A read-only snapshot that sees the rows of one API key, before its account is known."""
         if not key_id.isalnum():
             raise ValueError("a key id is alphanumeric")
-        async with self._open(_READ, f"SET LOCAL aurra.key_id = '{key_id}'", UUID(int=0)) as transaction:
-            yield transaction
-
-    @contextlib.asynccontextmanager
-    async def _open(self, begin: str, setting: str, company_id: UUID) -> AsyncGenerator[Transaction]:
-        with _translated():
-            # The pool's own time-out would cost a task for every transaction.
-            async with asyncio.timeout(_ACQUIRE_SECONDS):
-                connection = await self._pool.acquire()
-        committing = False
-        try:
-            with _translated():
-                await connection.execute(begin + setting)
-                with transaction_open():
-                    yield Transaction(connection, company_id)
-                committing = begin is _WRITE
-                await connection.execute("COMMIT")
-        except BaseException as error:
-            await _abandon(connection)
-            if committing and isinstance(error, Unavailable):
-                raise Unavailable(
-                    "The database went away while the write was being committed; it may or may not be stored.",
-                    code="write_outcome_unknown",
-                ) from error
-            raise
-        finally:
-            await _give_back(self._pool, connection)
+        return Opening(self._pool, _READ, f"SET LOCAL aurra.key_id = '{key_id}'", UUID(int=0))
 
     async def is_ready(self) -> bool:
         """Whether a connection answers within two seconds."""
@@ -158,25 +127,79 @@ class Database:
             self._pool.terminate()
 
 
-@contextlib.contextmanager
-def _translated() -> Generator[None]:
-    """Driver errors become ours; what this product raised passes."""
-    try:
-        yield
-    except (AurraError, ConstraintBroken):
-        raise
-    except asyncpg.IntegrityConstraintViolationError as error:
-        raise ConstraintBroken(error.constraint_name or error.sqlstate or "unnamed") from error
-    except asyncpg.PostgresError as error:
-        if (error.sqlstate or "").startswith(_AWAY):
-            raise Unavailable("The database cannot take this request now; nothing was stored.") from error
-        if (error.sqlstate or "").startswith(_UNSTORABLE):
-            raise BadRequest("A value of this request is too long, or out of the database's range.") from error
-        raise
-    except TimeoutError as error:
-        raise Unavailable("No database connection was free in time; nothing was stored.") from error
-    except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-        raise Unavailable("The database is unreachable; nothing was stored.") from error
+class Opening:
+    """`async with` it: a transaction from BEGIN to COMMIT, or to ROLLBACK on any error. A class, since every request
+    passes here, and nested generators would cost more than what they wrap."""
+
+    def __init__(self, pool: Any, begin: str, setting: str, company_id: UUID) -> None:
+        self._pool = pool
+        self._begin = begin
+        self._setting = setting
+        self._company_id = company_id
+        self._guard = transaction_open()
+
+    async def __aenter__(self) -> Transaction:
+        try:
+            # The pool's own time-out would cost a task.
+            async with asyncio.timeout(_ACQUIRE_SECONDS):
+                self._connection = await self._pool.acquire()
+        except Exception as error:
+            raise _ours(error) from error
+        try:
+            await self._connection.execute(self._begin + self._setting)
+        except BaseException as error:
+            await self._end(error)
+            raise _ours(error) from error
+        self._guard.__enter__()
+        return Transaction(self._connection, self._company_id)
+
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self._guard.__exit__()
+        if error is not None:
+            await self._end(error)
+            if (ours := _ours(error)) is not error:
+                raise ours from error
+            return
+        try:
+            await self._connection.execute("COMMIT")
+        except BaseException as broken:
+            await self._end(broken)
+            ours = _ours(broken)
+            if isinstance(ours, Unavailable) and self._begin is _WRITE:
+                raise Unavailable(
+                    "The database went away while the write was being committed; it may or may not be stored.",
+                    code="write_outcome_unknown",
+                ) from broken
+            raise ours from broken
+        await self._end(None)
+
+    async def _end(self, error: BaseException | None) -> None:
+        """Gives the connection back, rolled back after an error."""
+        try:
+            if error is not None:
+                await _abandon(self._connection)
+        finally:
+            await _give_back(self._pool, self._connection)
+
+
+def _ours(error: BaseException) -> BaseException:
+    """The driver's error as ours; what this product raised, and what is no error of the driver's, as it is."""
+    if isinstance(error, (AurraError, ConstraintBroken)):
+        return error
+    if isinstance(error, asyncpg.IntegrityConstraintViolationError):
+        return ConstraintBroken(str(getattr(error, "constraint_name", None) or "unnamed"))
+    if isinstance(error, asyncpg.PostgresError):
+        state = str(getattr(error, "sqlstate", ""))
+        if state.startswith(_AWAY):
+            return Unavailable("The database cannot take this request now; nothing was stored.")
+        if state.startswith(_UNSTORABLE):
+            return BadRequest("A value of this request is too long, or out of the database's range.")
+        return error
+    if isinstance(error, TimeoutError):
+        return Unavailable("No database connection was free in time; nothing was stored.")
+    if isinstance(error, (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)):
+        return Unavailable("The database is unreachable; nothing was stored.")
+    return error
 
 
 async def _abandon(connection: Any) -> None:
