@@ -1,6 +1,5 @@
 """What a restore must know of a transaction."""
 
-import datetime as dt
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -8,37 +7,16 @@ import msgspec
 
 from aurra.store.pool import Transaction
 from aurra.store.queries import load
-from aurra.timeline import Piece
+from aurra.store.world import StoredPiece
 
 _Q = load("restoring")
 
 
-class ReceiptVersion(msgspec.Struct, frozen=True):
+class ReceiptVersion(StoredPiece, frozen=True):
     """A version that the transaction opened or closed."""
 
-    id: UUID
-    memory_id: UUID
-    lane: UUID
-    content_id: UUID
-    valid_from: dt.datetime
-    valid_to: dt.datetime | None
-    superseded_by: UUID | None
-    tenant_id: str
-    salt: bytes
     tx_from: int
     tx_to: int | None
-
-    def piece(self) -> Piece:
-        """As the timeline takes it."""
-        return Piece(
-            version=self.id,
-            memory=self.memory_id,
-            lane=self.lane,
-            content=self.content_id,
-            start=self.valid_from,
-            end=self.valid_to,
-            successor=self.superseded_by,
-        )
 
 
 class Number(msgspec.Struct, frozen=True):

@@ -110,7 +110,9 @@ class _Erased(msgspec.Struct, frozen=True):
     tenant: bytes
 
 
-class _Piece(msgspec.Struct, frozen=True):
+class StoredPiece(msgspec.Struct, frozen=True):
+    """A version with the salt of its content."""
+
     id: UUID
     memory_id: UUID
     lane: UUID
@@ -120,7 +122,6 @@ class _Piece(msgspec.Struct, frozen=True):
     superseded_by: UUID | None
     tenant_id: str
     salt: bytes
-    is_early: bool
 
     def piece(self) -> Piece:
         """As the timeline takes it."""
@@ -133,6 +134,10 @@ class _Piece(msgspec.Struct, frozen=True):
             end=self.valid_to,
             successor=self.superseded_by,
         )
+
+
+class _Piece(StoredPiece, frozen=True):
+    is_early: bool
 
 
 class _Told(msgspec.Struct, frozen=True):

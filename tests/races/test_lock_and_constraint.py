@@ -1,0 +1,192 @@
+"""T7: what keeps one belief an instant. The lock, the constraint and the order of reading are each taken away in turn, on a
+database of the test's own; what must turn red does, and nothing else. time.md §1, laws 2 and 3.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+import msgspec
+import pytest
+
+from aurra.app import build_app, open_service
+from aurra.keys import parse_scopes
+from aurra.ops import committing
+from aurra.ops.committing import Outcome, Write
+from aurra.settings import read_settings
+from aurra.store import ledger, migrate
+from aurra.store import world as world_store
+from aurra.store.accounts import AccountRow, open_directory
+from aurra.store.verifying import Verdict
+from tests.plain import connected, execute
+
+CLIENTS = 16
+WRITES = 5
+
+OVERLAPS = """SELECT count(*) FROM version a JOIN version b ON a.company_id = b.company_id AND a.lane = b.lane AND a.id < b.id
+    AND a.valid && b.valid AND int8range(a.tx_from, a.tx_to) && int8range(b.tx_from, b.tx_to) WHERE a.company_id = $1"""
+
+
+class Played(msgspec.Struct):
+    """What came of a race."""
+
+    statuses: dict[int, int]
+    """Answers by status code."""
+    overlaps: int
+    numbers: list[int]
+    """The transactions that answers named."""
+    verdict: Verdict
+
+
+@contextlib.asynccontextmanager
+async def database(dsn: str) -> AsyncGenerator[str]:
+    """A migrated database of this test's own, gone afterwards."""
+    name = f"race_{uuid4().hex}"
+    await execute(dsn, f"CREATE DATABASE {name}")
+    own = dsn.replace("/aurra?", f"/{name}?")
+    assert own != dsn
+    try:
+        await migrate.migrate(own)
+        yield own
+    finally:
+        await execute(dsn, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def race(dsn: str, slots: int) -> Played:
+    """Sixteen clients of two services write five times each into every slot of one account, all at once."""
+    async with contextlib.AsyncExitStack() as stack:
+        directory = await stack.enter_async_context(open_directory(dsn))
+        account = await directory.create_account(f"race {uuid4()}", "enterprise")
+        key = (await directory.create_key(account, parse_scopes("full"))).raw
+        clients = [await stack.enter_async_context(_client(stack, await _service(stack, dsn), key)) for _ in range(2)]
+        answers = [
+            answer
+            for slot in range(slots)
+            for answer in await asyncio.gather(
+                *(_write(clients[n % 2], slot, n) for n in range(CLIENTS) for _ in range(WRITES))
+            )
+        ]
+        return await _played(dsn, account, answers, await directory.verify(account))
+
+
+async def _service(stack: contextlib.AsyncExitStack, dsn: str) -> Any:
+    """The application of a service with connections and waiting writes of its own, as another process would have."""
+    settings = read_settings({"AURRA_EMBEDDER": "none"})
+    return build_app(await stack.enter_async_context(open_service(settings, dsn)))
+
+
+def _client(stack: contextlib.AsyncExitStack, app: Any, key: str) -> httpx2.AsyncClient:
+    transport = httpx2.ASGITransport(app)
+    return httpx2.AsyncClient(transport=transport, base_url="http://aurra", headers={"Authorization": f"Bearer {key}"})
+
+
+async def _write(client: httpx2.AsyncClient, slot: int, number: int) -> httpx2.Response:
+    """An open assert, now: each takes over from the one before."""
+    body = {"content": f"value {uuid4()}", "subject": f"subject {slot}", "attribute": "value"}
+    return await client.post("/agent/memories", json=body)
+
+
+async def _played(dsn: str, account: AccountRow, answers: Sequence[httpx2.Response], verdict: Verdict) -> Played:
+    statuses: dict[int, int] = {}
+    for answer in answers:
+        statuses[answer.status_code] = statuses.get(answer.status_code, 0) + 1
+    async with connected(dsn) as connection:
+        overlaps = await connection.fetchval(OVERLAPS, account.id)
+    numbers = sorted(answer.json()["transaction"]["id"] for answer in answers if answer.status_code == 200)
+    return Played(statuses=statuses, overlaps=overlaps, numbers=numbers, verdict=verdict)
+
+
+def require_whole(played: Played, slots: int) -> None:
+    """Fails unless every write was stored, with dense numbers, no double belief, and a chain that verifies."""
+    assert played.statuses == {200: slots * CLIENTS * WRITES}
+    assert played.numbers == list(range(1, slots * CLIENTS * WRITES + 1))
+    assert played.overlaps == 0
+    assert played.verdict.first_bad is None, played.verdict.why
+
+
+async def without_constraint(dsn: str) -> None:
+    await execute(dsn, "ALTER TABLE version DROP CONSTRAINT version_one_belief_a_lane")
+
+
+def without_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The head is read as before, and nobody waits for anybody."""
+    query = ledger._Q["lock"]  # pyright: ignore[reportPrivateUsage]
+    open_query = msgspec.structs.replace(query, sql=query.sql.replace("FOR UPDATE OF l", ""))
+    assert open_query != query
+    monkeypatch.setitem(ledger._Q, "lock", open_query)  # pyright: ignore[reportPrivateUsage]
+
+
+def reading_before_locking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock and the reading change places: what is believed is older than the lock."""
+
+    async def attempt(writes: Sequence[Write]) -> list[Outcome]:
+        ctx = writes[0].ctx
+        async with ctx.database.begin(ctx.company_id) as tx:
+            early = await ledger.head(tx, ctx.service.clock())
+            world, answers = await world_store.load(tx, [write.needs for write in writes], early.at)
+            head = await ledger.lock(tx, ctx.service.clock())
+            planned = committing._Commit(head, ctx.company_id)  # pyright: ignore[reportPrivateUsage]
+            outcomes = [
+                await committing._outcome(tx, write, world, answers, planned, is_only=False)  # pyright: ignore[reportPrivateUsage]
+                for write in writes
+            ]
+            await planned.write(tx)
+        return outcomes
+
+    monkeypatch.setattr(committing, "_attempt", attempt)
+
+
+SIZES = [pytest.param(4, 1, id="short"), pytest.param(200, 10, id="long", marks=pytest.mark.long)]
+
+
+@pytest.mark.parametrize(("slots", "runs"), SIZES)
+@pytest.mark.timeout(3600)
+async def test_all_stands(dsn: str, slots: int, runs: int) -> None:
+    """Two services, sixteen clients, one account: every write is stored, and nothing is believed twice."""
+    async with database(dsn) as own:
+        for _ in range(runs):
+            require_whole(await race(own, slots), slots)
+
+
+@pytest.mark.parametrize(("slots", "runs"), SIZES)
+@pytest.mark.timeout(3600)
+async def test_without_the_constraint_the_lock_suffices(dsn: str, slots: int, runs: int) -> None:
+    """The lock alone orders writers: still no double belief."""
+    async with database(dsn) as own:
+        await without_constraint(own)
+        for _ in range(runs):
+            require_whole(await race(own, slots), slots)
+
+
+async def test_without_the_lock_numbers_collide_and_the_constraint_stands(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Red without the lock: writes are refused, since two took one number. No double belief, and no broken chain."""
+    without_lock(monkeypatch)
+    async with database(dsn) as own:
+        played = await race(own, 4)
+    with pytest.raises(AssertionError):
+        require_whole(played, 4)
+    assert played.overlaps == 0
+    assert played.verdict.first_bad is None
+
+
+async def test_read_before_the_lock_the_constraint_refuses(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read before the lock is stale; the constraint keeps the second belief out."""
+    reading_before_locking(monkeypatch)
+    async with database(dsn) as own:
+        played = await race(own, 4)
+    assert played.overlaps == 0
+    assert played.verdict.first_bad is None
+
+
+async def test_only_without_both_is_anything_believed_twice(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read before the lock, and no constraint: double beliefs. So the race is hard enough to show one."""
+    reading_before_locking(monkeypatch)
+    async with database(dsn) as own:
+        await without_constraint(own)
+        played = await race(own, 8)
+    assert played.overlaps > 0
