@@ -369,3 +369,27 @@ async def test_property_21_writes_used_counts_memories_first_committed_in_the_pe
     assert await used() == 1
     await account.post(f"/memories/{water}/erase")
     assert await used() == 1
+
+
+async def test_property_03_an_end_corrected_to_open_yields_and_links_as_an_assert_does(account: Account) -> None:
+    """A piece that yields to a later one carries `superseded_by` = that one; also if its end was there before."""
+    oslo = await account.add("Kim lives in Oslo", **CITY, valid_from="2026-01-01", valid_to="2026-03-01")
+    rome = await account.add("Kim lives in Rome", **CITY, valid_from="2026-03-01")
+    corrected = await account.post(f"/memories/{oslo}/correct", valid_to=None, reason="it had no end of its own")
+    (piece,) = (await account.get(f"/memories/{oslo}"))["pieces"]
+    assert (piece["valid_to"][:10], piece["superseded_by"]) == ("2026-03-01", rome)
+    assert corrected["status"] == "corrected"
+
+
+async def test_property_03_pieces_that_become_one_keep_the_link_of_the_end_that_stays(account: Account) -> None:
+    """A piece is corrected to end where the memory's next piece ends: that end has not moved, its link stays."""
+    oslo = await account.add("Kim lives in Oslo", **CITY, valid_from="2026-01-01")
+    await account.add("Kim lives in Rome", **CITY, valid_from="2026-03-01", valid_to="2026-05-01")
+    bern = await account.add("Kim lives in Bern", **CITY, valid_from="2026-08-01")
+    first, last = (await account.get(f"/memories/{oslo}"))["pieces"]
+    assert (last["valid_to"][:10], last["superseded_by"]) == ("2026-08-01", bern)
+    moved = {"valid_from": "2026-04-01", "valid_to": "2026-08-01", "version": first["version"]}
+    await account.post(f"/memories/{oslo}/correct", reason="misdated", **moved)
+    (piece,) = (await account.get(f"/memories/{oslo}"))["pieces"]
+    assert (piece["valid_from"][:10], piece["valid_to"][:10]) == ("2026-04-01", "2026-08-01")
+    assert piece["superseded_by"] == bern
