@@ -150,15 +150,17 @@ def correct_interval(pieces: Sequence[Piece], wrong: Piece, start: Instant, end:
     taken = claimed(others, start, end)
     kept = [left for piece in others for left in _left_over(piece, taken, wrong.memory)]
     own = [piece for piece in pieces if piece.memory == wrong.memory and piece is not wrong]
+    # What ends although it was claimed open, yields to whoever starts there.
+    yields: dict[Instant | None, UUID | None] = {
+        interval.end: _holder(others, interval.end) for interval in taken if end is None and interval.end
+    }
     for interval in taken:
-        if interval.end == wrong.end:
-            successor = wrong.successor
-        else:
-            successor = _holder(others, interval.end) if end is None else None
+        successor = yields.get(interval.end) or (wrong.successor if interval.end == wrong.end else None)
         same = (interval.start, interval.end, successor) == (wrong.start, wrong.end, wrong.successor)
         new = _changed(wrong, start=interval.start, end=interval.end, successor=successor, op="correct")
         own.append(wrong if same else new)
-    return sorted([*kept, *_joined(own)], key=lambda piece: piece.start)
+    joined = [_linked(piece, yields[piece.end]) if piece.end in yields else piece for piece in _joined(own)]
+    return sorted([*kept, *joined], key=lambda piece: piece.start)
 
 
 def retell(pieces: Sequence[Piece], memory: UUID, content: UUID) -> list[Piece]:
@@ -196,7 +198,7 @@ def difference(
 
 
 def _joined(pieces: Sequence[Piece]) -> list[Piece]:
-    """Pieces of one memory, those that meet or touch made one: with the later end, and the link of that end."""
+    """Pieces of one memory, those that meet or touch made one: with the later end, and the link that this end has."""
     joined: list[Piece] = []
     for piece in sorted(pieces, key=lambda piece: piece.start):
         last = joined[-1] if joined else None
@@ -204,7 +206,14 @@ def _joined(pieces: Sequence[Piece]) -> list[Piece]:
             joined.append(piece)
         elif before(last.end, piece.end):
             joined[-1] = _changed(last, end=piece.end, successor=piece.successor, op="correct")
+        elif last.end == piece.end and last.successor is None:
+            joined[-1] = _linked(last, piece.successor)
     return joined
+
+
+def _linked(piece: Piece, successor: UUID | None) -> Piece:
+    """The piece with this link; itself where it has it."""
+    return piece if piece.successor == successor else _changed(piece, end=piece.end, successor=successor, op="correct")
 
 
 def _left_over(piece: Piece, taken: Sequence[Interval], memory: UUID) -> list[Piece]:
