@@ -165,17 +165,17 @@ async def _commit_together(writes: Sequence[Write]) -> None:
     """Tells every write its outcome."""
     try:
         outcomes = await _attempt(writes)
-    except Unavailable as error:
-        outcomes = [Outcome(write=write, error=error) for write in writes]
     except asyncio.CancelledError:
         # Only when the service ends, or nobody else waits.
         for write in writes:
             write.done.cancel()
         raise
     except Exception as error:
-        if len(writes) > 1:
+        if isinstance(error, Unavailable) or (len(writes) == 1 and isinstance(error, AurraError)):
+            outcomes = [Outcome(write=write, error=error) for write in writes]
+        else:
             log.warning("a commit was refused; its writes run alone", writes=len(writes), kind=type(error).__name__)
-        outcomes = [await _alone(write, error) for write in writes]
+            outcomes = [await _alone(write, error) for write in writes]
     for outcome in outcomes:
         outcome.tell()
 

@@ -68,6 +68,30 @@ async def test_iterate_follows_the_cursor_to_the_end(either: Either) -> None:
     assert len(rest) == 3
 
 
+async def test_every_verb_is_a_method(either: Either) -> None:
+    """correct (absent keeps the end, None opens it), restore, verify, erase, erase_matching."""
+    kim = {"subject": "kim", "attribute": "city"}
+    oslo = (
+        await either("memories.add", content="Olso", valid_from="2026-01-01", valid_to="2026-02-01", **kim)
+    ).memory_id
+    assert (await either("memories.correct", oslo, "spelling", content="Oslo")).status == "corrected"
+    assert (await either("memories.get", oslo)).memory.valid_to == "2026-02-01T00:00:00.000000+00:00"
+    assert (await either("memories.correct", oslo, "still there", valid_to=None, dry_run=True)).dry_run
+    await either("memories.correct", oslo, "still there", valid_to=None)
+    assert (await either("memories.get", oslo)).memory.valid_to is None
+    restored = await either("transactions.restore", 3, reason="no")
+    assert (restored.restored, restored.transaction.id) == (3, 4)
+    with pytest.raises(ConflictError) as caught:
+        await either("transactions.restore", 1)
+    assert caught.value.code == "in_the_way"
+    assert caught.value.body["in_the_way"] == [2, 3, 4]
+    erased = await either("memories.erase", oslo, reason="asked to")
+    assert (erased.count, erased.certificate.versions) == (1, 4)
+    assert (await either("memories.erase_matching", subject="kim")).status == "nothing"
+    verified = await either("transactions.verify")
+    assert (verified.ok, verified.checked) == (True, 5)
+
+
 async def test_history_is_read_by_both_clients(either: Either) -> None:
     """versions, diff with its `from`, transactions after a number, subjects, a profile; a name may hold a slash."""
     kim = {"subject": "acme/kim", "attribute": "city"}
