@@ -124,9 +124,9 @@ WHERE o.company_id = :company_id AND o.tenant_id = :tenant_id AND (:session_id::
   SELECT 1 FROM memory m WHERE m.company_id = :company_id AND m.slot_id = s.id AND NOT m.id = ANY(:memories::uuid[]))
 
 -- name: reasons_of -> StoredReason
--- The reasons of their transactions.
-SELECT t.id, t.reason_hash FROM transaction t
-WHERE t.company_id = :company_id AND t.id = ANY(:numbers::bigint[]) AND t.reason IS NOT NULL AND t.reason_hash IS NOT NULL
+-- The reasons of their transactions; those of before there was a `reason_hash` too.
+SELECT t.id, coalesce(t.reason_hash, ''::bytea) AS reason_hash FROM transaction t
+WHERE t.company_id = :company_id AND t.id = ANY(:numbers::bigint[]) AND t.reason IS NOT NULL
 
 -- name: others_of -> MemoryId
 -- Memories that stay, though a turn they were made of goes.

@@ -10,7 +10,7 @@ import pytest
 from aurra.store.embedded import find_binaries
 from tests.conftest import Account, MakeAccount
 from tests.faces.wire import MEMORIES, list_of, nothing_stored, ok, problem
-from tests.plain import connected
+from tests.plain import connected, execute
 
 
 def dump(dsn: str) -> bytes:
@@ -69,6 +69,15 @@ async def test_no_byte_of_an_erased_memory_is_left(account: Account, dsn: str) -
     assert (verified["ok"], verified["checked"]) == (True, answer["transaction"]["id"])
     assert (await account.get("/plan/status"))["writes_used"] == 5
     assert (await account.get(f"/memories/{kept}"))["memory"]["decision"] == "stays"
+
+
+async def test_a_reason_from_before_hashes_goes_too(account: Account, dsn: str) -> None:
+    """A transaction of a database that was made before reasons were hashed: its reason is erased all the same."""
+    word = f"canary{uuid4().hex}"
+    memory = await account.add("secret", reason=word)
+    await execute(dsn, f"UPDATE transaction SET reason_hash = NULL WHERE company_id = '{account.row.id}'")
+    await account.post(f"/memories/{memory}/erase")
+    assert word.encode() not in dump(dsn)
 
 
 async def test_every_use_of_an_erased_memory_is_404_memory_erased(account: Account) -> None:

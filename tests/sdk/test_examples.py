@@ -41,7 +41,7 @@ EXAMPLES = {f"README {number}": block for number, block in enumerate(_blocks(REA
 
 def test_there_are_examples() -> None:
     """Of the README and of both clients."""
-    assert len(EXAMPLES) == 5 + 3 + 3
+    assert len(EXAMPLES) == 6 + 3 + 3
 
 
 @pytest.mark.parametrize("name", list(EXAMPLES))
