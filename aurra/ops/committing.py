@@ -207,7 +207,7 @@ class _Commit:
 
     def add(self, verb: Verb, changes: Changes, meter: plans.Meter) -> None:
         """One more transaction."""
-        salt = secrets.token_bytes(32) if verb.reason else None
+        salt = None if verb.reason is None else secrets.token_bytes(32)
         entry = seal(self._company_id, self.head, verb, changes, salt)
         self.entries.append(entry)
         self.changes.append(changes)
