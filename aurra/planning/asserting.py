@@ -128,9 +128,7 @@ class Planner:
     def _duplicate(self, draft: Draft, slot: Slot | None, asserted: list[Interval]) -> UUID | None:
         """The memory that already says this over the whole interval, if any."""
         if draft.is_verbatim_turn:
-            key = _told_key(draft.tenant_id, self._turn(draft))
-            told = self._world.told.get(key) if key else None
-            return told if told is not None and self._spans(told) != [] else None
+            return self._told(draft.tenant_id, self._turn(draft))
         if slot is None and draft.slot_name is not None:
             return None  # the first of its slot
         same = texts.comparable(draft.text)
@@ -216,7 +214,13 @@ class Planner:
         return self._sources[draft.dialog][draft.turn]
 
     def _is_new(self, draft: Draft, turn: Turn) -> bool:
-        return not (draft.is_verbatim_turn and _told_key(draft.tenant_id, turn) in self._world.told)
+        return not (draft.is_verbatim_turn and self._told(draft.tenant_id, turn))
+
+    def _told(self, tenant_id: str, turn: Turn | None) -> UUID | None:
+        """The memory of a turn that was told before, if it is believed by now."""
+        key = _told_key(tenant_id, turn)
+        told = self._world.told.get(key) if key else None
+        return told if told is not None and self._spans(told) != [] else None
 
 
 def _told_key(tenant_id: str, turn: Turn | None) -> ToldKey | None:
