@@ -43,7 +43,7 @@ _LOCAL = (
     "SET LOCAL idle_in_transaction_session_timeout = '30s'; SET LOCAL plan_cache_mode = force_generic_plan; "
 )
 _READ = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_LOCAL}"
-_WRITE = f"BEGIN; {_LOCAL}"
+_WRITE = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {_LOCAL}"
 
 # Classes of SQLSTATE that mean "not now": connection, resources, operator intervention, lock, deadlock, serialization.
 _AWAY = ("08", "53", "57", "55P03", "40")

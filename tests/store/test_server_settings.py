@@ -1,5 +1,6 @@
 """A database whose own settings differ from the embedded one's: what it answers must not depend on them."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -47,3 +48,13 @@ async def test_the_time_zone_of_the_database_is_nobodys_business(service: Servic
             answer = ok(await client.post(MEMORIES, json=body))
         assert {row["valid_from"][-6:] for row in answer["receipt"]["opened"]} == {"+00:00"}
         assert ok(await client.get("/agent/transactions/verify"))["ok"]
+
+
+async def test_the_isolation_level_of_the_database_is_nobodys_business(
+    service: Service, account: Account, dsn: str
+) -> None:
+    """A write waits for that of another process, and then reads what it wrote: READ COMMITTED, wherever it runs."""
+    async with clients_on(dsn, account, "default_transaction_isolation = 'serializable'", processes=2) as clients:
+        bodies = [{"content": f"memory {number}"} for number in range(20)]
+        sent = [clients[number % 2].post(MEMORIES, json=body) for number, body in enumerate(bodies)]
+        assert [response.status_code for response in await asyncio.gather(*sent)] == [200] * 20
