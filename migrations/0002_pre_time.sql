@@ -66,7 +66,8 @@ GRANT SELECT, UPDATE (fingerprint, answer) ON idempotency TO aurra_eraser;
 GRANT SELECT, INSERT ON tombstone TO aurra_eraser;
 
 CREATE FUNCTION erase(account uuid, entry json, memories uuid[], contents uuid[], sources uuid[], slots uuid[], tombstones json)
-RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+-- Temporary tables are the caller's: unnamed, they would come first.
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   number bigint := (entry ->> 'id')::bigint;
   gone bigint := 0;

@@ -226,3 +226,20 @@ async def test_the_function_erases_for_its_own_account_only(
             with pytest.raises((asyncpg.RaiseError, asyncpg.ForeignKeyViolationError)):
                 await connection.execute(call, target, given, [memory])
     assert await account.decisions() == ["mine"]
+
+
+async def test_the_function_sees_no_table_of_its_callers(account: Account, dsn: str) -> None:
+    """A temporary table of the service's role hides none of the real ones: what is erased leaves its tombstones."""
+    memory = await account.add("mine")
+    entry = '{"id": 7, "at": "2026-01-01T00:00:00Z", "actor": "a", "request_id": "r", "hash": "AAAA"}'
+    async with connected(dsn) as connection:
+        await connection.execute("BEGIN; SET LOCAL ROLE aurra_app")
+        await connection.execute(f"SET LOCAL aurra.company_id = '{account.row.id}'")
+        await connection.execute(
+            "CREATE TEMP TABLE ledger AS SELECT company_id, 6::bigint AS last_tx, last_at, last_hash FROM public.ledger"
+        )
+        await connection.execute("GRANT ALL ON ledger TO aurra_eraser")
+        with pytest.raises(asyncpg.RaiseError, match="does not follow the head"):
+            await connection.execute(
+                "SELECT erase($1, $2, $3, '{}', '{}', '{}', '[]')", account.row.id, entry, [memory]
+            )
