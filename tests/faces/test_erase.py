@@ -243,3 +243,23 @@ async def test_the_function_sees_no_table_of_its_callers(account: Account, dsn: 
             await connection.execute(
                 "SELECT erase($1, $2, $3, '{}', '{}', '{}', '[]')", account.row.id, entry, [memory]
             )
+
+
+async def test_many_kept_answers_do_not_hold_an_erasure_up(account: Account, dsn: str) -> None:
+    """The answers of a day of bulk writes are looked through in a second, not each name against each that goes."""
+    entry = '{"id": 1, "at": "2126-01-01T00:00:00Z", "actor": "a", "request_id": "r", "hash": "AAAA"}'
+    async with connected(dsn) as connection:
+        await connection.execute("BEGIN")
+        await connection.execute(
+            "INSERT INTO idempotency SELECT $1, key::text, '\\x01', '\\x01', '2126-01-01', "
+            "ARRAY(SELECT gen_random_uuid() FROM generate_series(1, 500) WHERE key > 0) "
+            "FROM generate_series(1, 600) AS key",
+            account.row.id,
+        )
+        named = await connection.fetchval("SELECT quotes[7] FROM idempotency WHERE key = '5'")
+        await connection.execute("SET LOCAL ROLE aurra_app; SET LOCAL plan_cache_mode = force_generic_plan")
+        await connection.execute(f"SET LOCAL aurra.company_id = '{account.row.id}'; SET LOCAL statement_timeout = '3s'")
+        going = [named, *(uuid4() for _ in range(4_999))]
+        await connection.execute("SELECT erase($1, $2, $3, '{}', '{}', '{}', '[]')", account.row.id, entry, going)
+        assert await connection.fetch("SELECT key FROM idempotency WHERE answer = ''") == [("5",)]
+        await connection.execute("ROLLBACK")
