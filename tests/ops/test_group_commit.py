@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import itertools
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -108,6 +109,31 @@ async def test_a_client_that_goes_away_loses_nothing_for_the_others(account: Acc
     assert kept <= {memory["id"] for memory in stored}
     assert await newest(account) == len(stored) == (await account.get(PLAN))["writes_used"]
     assert (await account.get("/agent/transactions/verify"))["ok"]
+
+
+async def test_whoever_runs_alone_is_not_left_waiting_when_the_service_ends(
+    service: Service, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The task that commits is cancelled between two writes of a refused commit: neither waits for ever."""
+    attempt, alone = committing._attempt, asyncio.Event()  # pyright: ignore[reportPrivateUsage]
+
+    async def refuse(writes: Sequence[committing.Write]) -> list[committing.Outcome]:
+        if len(writes) > 1:
+            alone.set()
+            raise RuntimeError("refused")
+        if alone.is_set():
+            await asyncio.sleep(60)
+        return await attempt(writes)
+
+    monkeypatch.setattr(committing, "_attempt", refuse)
+    waiting = asyncio.gather(*(post(account, content=f"memory {n}") for n in range(8)), return_exceptions=True)
+    await alone.wait()
+    await asyncio.sleep(0.05)
+    for task in service.tasks:
+        task.cancel()
+    done = await asyncio.wait_for(waiting, 5)
+    assert sum(isinstance(one, asyncio.CancelledError) for one in done) >= 2
+    assert account.row.id not in service.writers
 
 
 async def test_a_dry_run_beside_others_changes_nothing(account: Account) -> None:
