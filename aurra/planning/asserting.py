@@ -64,8 +64,8 @@ class Planner:
         slot = self._world.slots.get(draft.slot_name) if draft.slot_name else None
         if slot and draft.cardinality not in (None, slot.cardinality):
             raise BadRequest(
-                f"{draft.label}the slot ({draft.subject} / {draft.attribute}) has cardinality `{slot.cardinality}`; "
-                "it was fixed by its first memory.",
+                f"{draft.label}the slot of this subject and attribute has cardinality `{slot.cardinality}`; it was "
+                "fixed by its first memory.",
                 param="cardinality",
             )
         pieces = self._lane_of(slot)

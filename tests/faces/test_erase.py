@@ -1,5 +1,6 @@
 """Erase: gone from every transaction, table and answer; the rest stays, and the chain verifies. time.md §3."""
 
+import re
 import subprocess
 from typing import Any
 from uuid import uuid4
@@ -14,11 +15,11 @@ from tests.plain import connected, execute
 
 
 def dump(dsn: str) -> bytes:
-    """All data of the database, as `pg_dump` writes it."""
+    """All data of the database, as `pg_dump` writes it; what is hexadecimal there is the bytes themselves here."""
     done = subprocess.run(
         [find_binaries() / "pg_dump", "--data-only", "--inserts", dsn], capture_output=True, check=True
     )
-    return done.stdout
+    return re.sub(rb"\\x((?:[0-9a-f]{2})+)", lambda found: bytes.fromhex(found[1].decode()), done.stdout)
 
 
 async def canary(account: Account, word: str) -> str:
@@ -263,3 +264,16 @@ async def test_many_kept_answers_do_not_hold_an_erasure_up(account: Account, dsn
         await connection.execute("SELECT erase($1, $2, $3, '{}', '{}', '{}', '[]')", account.row.id, entry, going)
         assert await connection.fetch("SELECT key FROM idempotency WHERE answer = ''") == [("5",)]
         await connection.execute("ROLLBACK")
+
+
+async def test_an_error_kept_with_an_answer_does_not_name_the_slot(account: Account, dsn: str) -> None:
+    """An item that was refused is told apart by its index: the names of a slot that is erased are in no answer."""
+    word = f"canary{uuid4().hex}"
+    slot = {"subject": f"subject {word}", "attribute": f"attribute {word}"}
+    memory = await account.add("secret", **slot)
+    items: list[dict[str, Any]] = [{"content": "stays"}, {"content": "refused", "cardinality": "many", **slot}]
+    body = {"memories": items, "mode": "partial"}
+    answer = await account.client.post("/agent/memories/bulk", json=body, headers={"Idempotency-Key": "k"})
+    assert ok(answer)["items"][1]["error"]["param"] == "cardinality"
+    await account.post(f"/memories/{memory}/erase")
+    assert word.encode() not in dump(dsn)
