@@ -52,6 +52,13 @@ class Planner:
         """Writes so far: memories that are new."""
         return len(self._rows.memories)
 
+    def cost_of(self, drafts: Sequence[Draft]) -> int:
+        """Writes that the drafts would be, one after the other; changes nothing. Raises as `assert_draft` does."""
+        trial = Planner(self._head, self._world.child(), self._dialogs, self._model)
+        for draft in drafts:
+            trial.assert_draft(draft, None)
+        return trial.cost
+
     def inspect(self, draft: Draft) -> UUID | None:
         """The memory that already says the draft, if any; changes nothing. Raises BadRequest as `assert_draft` does."""
         start = draft.valid_from or self._head.at
