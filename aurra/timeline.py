@@ -218,15 +218,18 @@ def _linked(piece: Piece, successor: UUID | None) -> Piece:
 
 def _left_over(piece: Piece, taken: Sequence[Interval], memory: UUID) -> list[Piece]:
     """What stays of a piece: the part before names the memory that took over, the part after keeps its link."""
-    hits = [interval for interval in taken if overlaps(piece, interval)]
+    # Intervals that are taken do not overlap: those that meet the piece are neighbours in their order.
+    first = max(0, bisect.bisect_right(taken, piece.start, key=_start) - 1)
+    last = len(taken) if piece.end is None else bisect.bisect_left(taken, piece.end, key=_start)
+    hits = [interval for interval in taken[first:last] if overlaps(piece, interval)]
     if not hits:
         return [piece]
     left: list[Piece] = []
     if piece.start < hits[0].start:
         left.append(_changed(piece, end=hits[0].start, successor=memory, op="leftover"))
-    last = hits[-1].end
-    if last is not None and before(last, piece.end):
-        left.append(_changed(piece, start=last, end=piece.end, successor=piece.successor, op="leftover"))
+    end = hits[-1].end
+    if end is not None and before(end, piece.end):
+        left.append(_changed(piece, start=end, end=piece.end, successor=piece.successor, op="leftover"))
     return left
 
 
@@ -246,5 +249,12 @@ def _changed(
 
 
 def _holder(pieces: Sequence[Piece], at: Instant | None) -> UUID | None:
-    """Who holds the instant, if anybody."""
-    return next((piece.memory for piece in pieces if at is not None and holds(piece, at)), None)
+    """Who holds the instant, if anybody; the pieces of a lane, in valid order."""
+    if at is None or not (index := bisect.bisect_right(pieces, at, key=_start)):
+        return None
+    last = pieces[index - 1]
+    return last.memory if holds(last, at) else None
+
+
+def _start(piece: Piece | Interval) -> Instant:
+    return piece.start

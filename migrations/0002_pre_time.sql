@@ -66,7 +66,8 @@ GRANT SELECT, UPDATE (fingerprint, answer) ON idempotency TO aurra_eraser;
 GRANT SELECT, INSERT ON tombstone TO aurra_eraser;
 
 CREATE FUNCTION erase(account uuid, entry json, memories uuid[], contents uuid[], sources uuid[], slots uuid[], tombstones json)
-RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+-- Temporary tables are the caller's: unnamed, they would come first.
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   number bigint := (entry ->> 'id')::bigint;
   gone bigint := 0;
@@ -91,7 +92,11 @@ BEGIN
   FROM tombstone k
   WHERE k.company_id = account AND k.erased_by = number AND k.kind = 'reason' AND t.company_id = account AND t.id = k.tx;
   UPDATE idempotency SET fingerprint = '', answer = ''
-  WHERE company_id = account AND (quotes IS NULL OR quotes && memories);
+  -- Joined, not compared: each name of many answers with each of many that go would take minutes.
+  WHERE company_id = account AND (quotes IS NULL OR key IN (
+    SELECT i.key FROM idempotency i CROSS JOIN LATERAL unnest(i.quotes) AS named(id)
+    JOIN unnest(memories) AS m(id) ON m.id = named.id
+    WHERE i.company_id = account));
   DELETE FROM embedding WHERE company_id = account AND content_id = ANY(contents) AND tx IS NULL;
   DELETE FROM embedding WHERE company_id = account AND content_id = ANY(contents);
   GET DIAGNOSTICS counted = ROW_COUNT;

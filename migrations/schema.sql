@@ -4,7 +4,7 @@ CREATE EXTENSION IF NOT EXISTS btree_gist WITH SCHEMA public;
 CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public;
 CREATE FUNCTION public.erase(account uuid, entry json, memories uuid[], contents uuid[], sources uuid[], slots uuid[], tombstones json) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public'
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
   number bigint := (entry ->> 'id')::bigint;
@@ -30,7 +30,11 @@ BEGIN
   FROM tombstone k
   WHERE k.company_id = account AND k.erased_by = number AND k.kind = 'reason' AND t.company_id = account AND t.id = k.tx;
   UPDATE idempotency SET fingerprint = '', answer = ''
-  WHERE company_id = account AND (quotes IS NULL OR quotes && memories);
+  -- Joined, not compared: each name of many answers with each of many that go would take minutes.
+  WHERE company_id = account AND (quotes IS NULL OR key IN (
+    SELECT i.key FROM idempotency i CROSS JOIN LATERAL unnest(i.quotes) AS named(id)
+    JOIN unnest(memories) AS m(id) ON m.id = named.id
+    WHERE i.company_id = account));
   DELETE FROM embedding WHERE company_id = account AND content_id = ANY(contents) AND tx IS NULL;
   DELETE FROM embedding WHERE company_id = account AND content_id = ANY(contents);
   GET DIAGNOSTICS counted = ROW_COUNT;

@@ -164,20 +164,25 @@ def _take(queue: deque[Write]) -> list[Write]:
 async def _commit_together(writes: Sequence[Write]) -> None:
     """Tells every write its outcome."""
     try:
-        outcomes = await _attempt(writes)
+        outcomes = await _outcomes(writes)
     except asyncio.CancelledError:
         # Only when the service ends, or nobody else waits.
         for write in writes:
             write.done.cancel()
         raise
-    except Exception as error:
-        if isinstance(error, Unavailable) or (len(writes) == 1 and isinstance(error, AurraError)):
-            outcomes = [Outcome(write=write, error=error) for write in writes]
-        else:
-            log.warning("a commit was refused; its writes run alone", writes=len(writes), kind=type(error).__name__)
-            outcomes = [await _alone(write, error) for write in writes]
     for outcome in outcomes:
         outcome.tell()
+
+
+async def _outcomes(writes: Sequence[Write]) -> list[Outcome]:
+    """Of all writes together or, where the database refuses that, of each alone."""
+    try:
+        return await _attempt(writes)
+    except Exception as error:
+        if isinstance(error, Unavailable) or (len(writes) == 1 and isinstance(error, AurraError)):
+            return [Outcome(write=write, error=error) for write in writes]
+        log.warning("a commit was refused; its writes run alone", writes=len(writes), kind=type(error).__name__)
+        return [await _alone(write, error) for write in writes]
 
 
 async def _alone(write: Write, first: Exception) -> Outcome:
@@ -207,7 +212,7 @@ class _Commit:
 
     def add(self, verb: Verb, changes: Changes, meter: plans.Meter) -> None:
         """One more transaction."""
-        salt = secrets.token_bytes(32) if verb.reason else None
+        salt = None if verb.reason is None else secrets.token_bytes(32)
         entry = seal(self._company_id, self.head, verb, changes, salt)
         self.entries.append(entry)
         self.changes.append(changes)

@@ -214,9 +214,20 @@ def _assert_items(
 
 def _admit_item(planner: Planner, head: Head, drafts: Sequence[Draft]) -> None:
     """Returns when all drafts of an item can be asserted and the plan still has room for them."""
-    cost = sum(planner.inspect(draft) is None for draft in drafts)
-    if cost and isinstance(plans.admit(head.writes_limit, head.meter, planner.cost + cost, head.at), plans.Blocked):
+    for draft in drafts:
+        planner.inspect(draft)
+    if not _is_blocked(planner, head, len(drafts)):
+        return
+    # What one draft says another may repeat, or displace: only in their order can they be counted.
+    cost = planner.cost_of(drafts)
+    if _is_blocked(planner, head, cost):
         raise metering.plan_exceeded(head, cost)
+
+
+def _is_blocked(planner: Planner, head: Head, cost: int) -> bool:
+    """Whether the plan has no room for that many writes more."""
+    verdict = plans.admit(head.writes_limit, head.meter, planner.cost + cost, head.at)
+    return cost > 0 and isinstance(verdict, plans.Blocked)
 
 
 def _refuse_lost(planner: Planner, outcomes: list[list[Outcome]], refused: dict[int, AurraError] | None) -> bool:

@@ -52,6 +52,13 @@ class Planner:
         """Writes so far: memories that are new."""
         return len(self._rows.memories)
 
+    def cost_of(self, drafts: Sequence[Draft]) -> int:
+        """Writes that the drafts would be, one after the other; changes nothing. Raises as `assert_draft` does."""
+        trial = Planner(self._head, self._world.child(), self._dialogs, self._model)
+        for draft in drafts:
+            trial.assert_draft(draft, None)
+        return trial.cost
+
     def inspect(self, draft: Draft) -> UUID | None:
         """The memory that already says the draft, if any; changes nothing. Raises BadRequest as `assert_draft` does."""
         start = draft.valid_from or self._head.at
@@ -64,8 +71,8 @@ class Planner:
         slot = self._world.slots.get(draft.slot_name) if draft.slot_name else None
         if slot and draft.cardinality not in (None, slot.cardinality):
             raise BadRequest(
-                f"{draft.label}the slot ({draft.subject} / {draft.attribute}) has cardinality `{slot.cardinality}`; "
-                "it was fixed by its first memory.",
+                f"{draft.label}the slot of this subject and attribute has cardinality `{slot.cardinality}`; it was "
+                "fixed by its first memory.",
                 param="cardinality",
             )
         pieces = self._lane_of(slot)
@@ -128,9 +135,7 @@ class Planner:
     def _duplicate(self, draft: Draft, slot: Slot | None, asserted: list[Interval]) -> UUID | None:
         """The memory that already says this over the whole interval, if any."""
         if draft.is_verbatim_turn:
-            key = _told_key(draft.tenant_id, self._turn(draft))
-            told = self._world.told.get(key) if key else None
-            return told if told is not None and self._spans(told) != [] else None
+            return self._told(draft.tenant_id, self._turn(draft))
         if slot is None and draft.slot_name is not None:
             return None  # the first of its slot
         same = texts.comparable(draft.text)
@@ -216,7 +221,13 @@ class Planner:
         return self._sources[draft.dialog][draft.turn]
 
     def _is_new(self, draft: Draft, turn: Turn) -> bool:
-        return not (draft.is_verbatim_turn and _told_key(draft.tenant_id, turn) in self._world.told)
+        return not (draft.is_verbatim_turn and self._told(draft.tenant_id, turn))
+
+    def _told(self, tenant_id: str, turn: Turn | None) -> UUID | None:
+        """The memory of a turn that was told before, if it is believed by now."""
+        key = _told_key(tenant_id, turn)
+        told = self._world.told.get(key) if key else None
+        return told if told is not None and self._spans(told) != [] else None
 
 
 def _told_key(tenant_id: str, turn: Turn | None) -> ToldKey | None:

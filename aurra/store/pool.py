@@ -37,11 +37,13 @@ _ACQUIRE_SECONDS = 2.0
 # Sent with BEGIN in one message. LOCAL, so that it holds behind a pooler too, which hands a session's connection to
 # another transaction after COMMIT.
 _LOCAL = (
-    f"SET LOCAL ROLE {APP_ROLE}; SET LOCAL statement_timeout = '{_STATEMENT_SECONDS}s'; SET LOCAL lock_timeout = '1s'; "
+    # Instants inside JSON are hashed as they come.
+    f"SET LOCAL ROLE {APP_ROLE}; SET LOCAL timezone = 'UTC'; "
+    f"SET LOCAL statement_timeout = '{_STATEMENT_SECONDS}s'; SET LOCAL lock_timeout = '1s'; "
     "SET LOCAL idle_in_transaction_session_timeout = '30s'; SET LOCAL plan_cache_mode = force_generic_plan; "
 )
 _READ = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_LOCAL}"
-_WRITE = f"BEGIN; {_LOCAL}"
+_WRITE = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {_LOCAL}"
 
 # Classes of SQLSTATE that mean "not now": connection, resources, operator intervention, lock, deadlock, serialization.
 _AWAY = ("08", "53", "57", "55P03", "40")

@@ -427,3 +427,18 @@ async def test_a_key_without_the_scope_is_403(make_account: MakeAccount, account
     ok(await usage.client.get(PLAN))
     problem(await usage.client.get(MEMORIES), 403, "insufficient_scope")
     problem(await usage.client.post("/agent/query", json={"question": "tea?"}), 403, "insufficient_scope")
+
+
+async def test_what_an_item_of_a_partial_bulk_says_twice_is_counted_once(
+    make_account: MakeAccount, dsn: str, hand_clock: HandClock
+) -> None:
+    """One write is left, and the item makes one memory: the plan has room for it; for one that makes two it has not."""
+    hand_clock.at = at("2040-03-10T12:00:00")
+    account = await account_on_plan(make_account, dsn, 10)
+    await account.post(BULK, memories=[{"content": f"memory {number}"} for number in range(10)])
+    twice = {"messages": [{"role": "user", "content": "I live in Oslo."}] * 2}
+    two = {"messages": [{"role": "user", "content": f"I live in {city}."} for city in ("Oslo", "Rome")]}
+    answer = await account.post(BULK, mode="partial", memories=[two, twice])
+    assert [item["status"] for item in answer["items"]] == ["error", "saved"]
+    assert answer["items"][0]["error"]["code"] == "plan_limit_exceeded"
+    assert (await account.get(PLAN))["writes_used"] == 11

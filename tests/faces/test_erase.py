@@ -1,5 +1,6 @@
 """Erase: gone from every transaction, table and answer; the rest stays, and the chain verifies. time.md §3."""
 
+import re
 import subprocess
 from typing import Any
 from uuid import uuid4
@@ -14,11 +15,11 @@ from tests.plain import connected, execute
 
 
 def dump(dsn: str) -> bytes:
-    """All data of the database, as `pg_dump` writes it."""
+    """All data of the database, as `pg_dump` writes it; what is hexadecimal there is the bytes themselves here."""
     done = subprocess.run(
         [find_binaries() / "pg_dump", "--data-only", "--inserts", dsn], capture_output=True, check=True
     )
-    return done.stdout
+    return re.sub(rb"\\x((?:[0-9a-f]{2})+)", lambda found: bytes.fromhex(found[1].decode()), done.stdout)
 
 
 async def canary(account: Account, word: str) -> str:
@@ -226,3 +227,53 @@ async def test_the_function_erases_for_its_own_account_only(
             with pytest.raises((asyncpg.RaiseError, asyncpg.ForeignKeyViolationError)):
                 await connection.execute(call, target, given, [memory])
     assert await account.decisions() == ["mine"]
+
+
+async def test_the_function_sees_no_table_of_its_callers(account: Account, dsn: str) -> None:
+    """A temporary table of the service's role hides none of the real ones: what is erased leaves its tombstones."""
+    memory = await account.add("mine")
+    entry = '{"id": 7, "at": "2026-01-01T00:00:00Z", "actor": "a", "request_id": "r", "hash": "AAAA"}'
+    async with connected(dsn) as connection:
+        await connection.execute("BEGIN; SET LOCAL ROLE aurra_app")
+        await connection.execute(f"SET LOCAL aurra.company_id = '{account.row.id}'")
+        await connection.execute(
+            "CREATE TEMP TABLE ledger AS SELECT company_id, 6::bigint AS last_tx, last_at, last_hash FROM public.ledger"
+        )
+        await connection.execute("GRANT ALL ON ledger TO aurra_eraser")
+        with pytest.raises(asyncpg.RaiseError, match="does not follow the head"):
+            await connection.execute(
+                "SELECT erase($1, $2, $3, '{}', '{}', '{}', '[]')", account.row.id, entry, [memory]
+            )
+
+
+async def test_many_kept_answers_do_not_hold_an_erasure_up(account: Account, dsn: str) -> None:
+    """The answers of a day of bulk writes are looked through in a second, not each name against each that goes."""
+    entry = '{"id": 1, "at": "2126-01-01T00:00:00Z", "actor": "a", "request_id": "r", "hash": "AAAA"}'
+    async with connected(dsn) as connection:
+        await connection.execute("BEGIN")
+        await connection.execute(
+            "INSERT INTO idempotency SELECT $1, key::text, '\\x01', '\\x01', '2126-01-01', "
+            "ARRAY(SELECT gen_random_uuid() FROM generate_series(1, 500) WHERE key > 0) "
+            "FROM generate_series(1, 600) AS key",
+            account.row.id,
+        )
+        named = await connection.fetchval("SELECT quotes[7] FROM idempotency WHERE key = '5'")
+        await connection.execute("SET LOCAL ROLE aurra_app; SET LOCAL plan_cache_mode = force_generic_plan")
+        await connection.execute(f"SET LOCAL aurra.company_id = '{account.row.id}'; SET LOCAL statement_timeout = '3s'")
+        going = [named, *(uuid4() for _ in range(4_999))]
+        await connection.execute("SELECT erase($1, $2, $3, '{}', '{}', '{}', '[]')", account.row.id, entry, going)
+        assert await connection.fetch("SELECT key FROM idempotency WHERE answer = ''") == [("5",)]
+        await connection.execute("ROLLBACK")
+
+
+async def test_an_error_kept_with_an_answer_does_not_name_the_slot(account: Account, dsn: str) -> None:
+    """An item that was refused is told apart by its index: the names of a slot that is erased are in no answer."""
+    word = f"canary{uuid4().hex}"
+    slot = {"subject": f"subject {word}", "attribute": f"attribute {word}"}
+    memory = await account.add("secret", **slot)
+    items: list[dict[str, Any]] = [{"content": "stays"}, {"content": "refused", "cardinality": "many", **slot}]
+    body = {"memories": items, "mode": "partial"}
+    answer = await account.client.post("/agent/memories/bulk", json=body, headers={"Idempotency-Key": "k"})
+    assert ok(answer)["items"][1]["error"]["param"] == "cardinality"
+    await account.post(f"/memories/{memory}/erase")
+    assert word.encode() not in dump(dsn)

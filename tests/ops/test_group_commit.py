@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import itertools
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -13,13 +14,29 @@ from aurra.context import Service
 from aurra.ops import committing
 from tests.conftest import Account
 from tests.faces.wire import MEMORIES, PLAN, list_of, ok, problem, require_instant
-from tests.plain import execute
+from tests.plain import connected, execute
 
 MICROSECOND = dt.timedelta(microseconds=1)
 
 
 async def post(account: Account, **body: Any) -> httpx2.Response:
     return await account.client.post(MEMORIES, json=body)
+
+
+async def together(account: Account, dsn: str, *requests: tuple[str, dict[str, Any]]) -> list[httpx2.Response]:
+    """The answers to requests that share a commit, in order: they wait while another write waits for the ledger."""
+    async with connected(dsn) as connection:
+        await connection.execute("BEGIN")
+        await connection.execute("SELECT 1 FROM ledger WHERE company_id = $1 FOR UPDATE", account.row.id)
+        first = asyncio.create_task(post(account, content=f"first {uuid4()}"))
+        await asyncio.sleep(0.1)
+        tasks: list[asyncio.Task[httpx2.Response]] = []
+        for path, body in requests:
+            tasks.append(asyncio.create_task(account.client.post(path, json=body)))
+            await asyncio.sleep(0.1)
+        await connection.execute("COMMIT")
+    ok(await first)
+    return await asyncio.gather(*tasks)
 
 
 async def newest(account: Account) -> int:
@@ -94,6 +111,31 @@ async def test_a_client_that_goes_away_loses_nothing_for_the_others(account: Acc
     assert (await account.get("/agent/transactions/verify"))["ok"]
 
 
+async def test_whoever_runs_alone_is_not_left_waiting_when_the_service_ends(
+    service: Service, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The task that commits is cancelled between two writes of a refused commit: neither waits for ever."""
+    attempt, alone = committing._attempt, asyncio.Event()  # pyright: ignore[reportPrivateUsage]
+
+    async def refuse(writes: Sequence[committing.Write]) -> list[committing.Outcome]:
+        if len(writes) > 1:
+            alone.set()
+            raise RuntimeError("refused")
+        if alone.is_set():
+            await asyncio.sleep(60)
+        return await attempt(writes)
+
+    monkeypatch.setattr(committing, "_attempt", refuse)
+    waiting = asyncio.gather(*(post(account, content=f"memory {n}") for n in range(8)), return_exceptions=True)
+    await alone.wait()
+    await asyncio.sleep(0.05)
+    for task in service.tasks:
+        task.cancel()
+    done = await asyncio.wait_for(waiting, 5)
+    assert sum(isinstance(one, asyncio.CancelledError) for one in done) >= 2
+    assert account.row.id not in service.writers
+
+
 async def test_a_dry_run_beside_others_changes_nothing(account: Account) -> None:
     """It shows what would happen at its place in the order, and takes no number."""
     bodies: list[dict[str, Any]] = [{"content": f"memory {n}", "dry_run": n % 2 == 1} for n in range(20)]
@@ -131,6 +173,17 @@ async def test_verbs_of_one_commit_build_on_one_another(account: Account) -> Non
     # Correct embeds first, and so comes after the retractions.
     assert in_order == ["ok", "already_superseded", "invalid_request", "not_believed", "ok", "not_believed"]
     assert await newest(account) == 4
+
+
+async def test_a_turn_retracted_and_told_again_by_one_commit_keeps_its_source(account: Account, dsn: str) -> None:
+    """The new memory has the turn that it came from, as when the retraction was committed before."""
+    turn = {"role": "user", "content": "I like tea", "id": "m-1"}
+    body: dict[str, Any] = {"messages": [turn], "extraction": "verbatim", "session_id": "s"}
+    told = (await account.post(MEMORIES, **body))["memory_ids"][0]
+    retracted, again = await together(account, dsn, (f"/memories/{told}/retract", {}), (MEMORIES, body))
+    assert require_instant(ok(again)["transaction"]["at"]) - instants([retracted])[0] == MICROSECOND
+    citation = (await account.get(f"/memories/{again.json()['memory_ids'][0]}"))["memory"]["source_citation"]
+    assert (citation["message_id"], citation["erased"]) == ("m-1", False)
 
 
 async def test_nothing_outside_the_database_is_called_inside_a_transaction(service: Service, account: Account) -> None:

@@ -4,6 +4,7 @@ import datetime as dt
 import itertools
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -175,3 +176,29 @@ def test_a_bounded_retroactive_edit_leaves_no_hole() -> None:
         (1, at(6), None),
     ]
     assert pieces[0].successor == UUID(int=2) and pieces[2].successor is None
+
+
+def test_a_gap_between_each_of_many_pieces_is_compared_with_its_neighbours_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An open assert, and its correction, before thousands of scheduled pieces: the work grows with their number."""
+    compared, before = 0, timeline.before
+
+    def count(left: dt.datetime | None, right: dt.datetime | None) -> bool:
+        nonlocal compared
+        compared += 1
+        return before(left, right)
+
+    number = 2_000
+    monkeypatch.setattr(timeline, "before", count)
+    after = [
+        Piece(version=None, memory=UUID(int=n), lane=LANE, content=UUID(int=n), start=at(2 * n), end=at(2 * n + 1))
+        for n in range(1, number + 1)
+    ]
+    mine = UUID(int=number + 1)
+    after = timeline.assert_into(after, memory=mine, lane=LANE, content=mine, start=at(0), end=None)
+    assert [piece.successor for piece in after[:3]] == [UUID(int=1), None, UUID(int=2)]
+    assert len(after) == 2 * number + 1
+    corrected = timeline.correct_interval(after, after[0], at(1), None)
+    assert [(piece.start, piece.successor) for piece in corrected[:2]] == [(at(1), UUID(int=1)), (at(2), None)]
+    assert compared < 40 * number

@@ -89,6 +89,15 @@ async def test_the_chain_verifies_from_what_is_stored(account: Account, dsn: str
     assert (await account.get("/agent/transactions/verify", since=7))["checked"] == 3
 
 
+async def test_an_empty_reason_is_a_reason(account: Account) -> None:
+    """Kept and covered by the chain as any other, and erased as any other."""
+    memory = await account.add("a secret", reason="")
+    assert (await account.get("/agent/transactions/1"))["reason"] == ""
+    assert (await account.get("/agent/transactions/verify"))["ok"]
+    assert (await account.post(f"/memories/{memory}/erase", reason=""))["certificate"]["reasons"] == [1]
+    assert (await account.get("/agent/transactions/verify"))["ok"]
+
+
 @pytest.mark.parametrize(
     ("tampering", "number"),
     [
