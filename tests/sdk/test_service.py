@@ -84,6 +84,7 @@ async def test_every_verb_is_a_method(either: Either) -> None:
     with pytest.raises(ConflictError) as caught:
         await either("transactions.restore", 1)
     assert caught.value.code == "in_the_way"
+    assert isinstance(caught.value.body, dict)
     assert caught.value.body["in_the_way"] == [2, 3, 4]
     erased = await either("memories.erase", oslo, reason="asked to")
     assert (erased.count, erased.certificate.versions) == (1, 4)
