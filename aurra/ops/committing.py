@@ -32,6 +32,8 @@ log = structlog.get_logger("aurra")
 
 MOST_TOGETHER = 64
 """Writes of one commit."""
+WRITTEN_AHEAD = 16
+"""Writes after which those decided are sent to the database, while the next are decided."""
 MOST_MEMORIES = 500
 """New memories of one commit, unless its first write alone makes more."""
 _TRIES = 5
@@ -200,34 +202,68 @@ async def _alone(write: Write, first: Exception) -> Outcome:
 
 
 class _Commit:
-    """The transactions of one commit, as they are decided one after the other."""
+    """The transactions of one commit, as they are decided one after the other. The database writes some while the next
+    are decided."""
 
-    def __init__(self, head: Head, company_id: UUID) -> None:
-        self.before = head.last_tx
+    def __init__(self, tx: Transaction, head: Head) -> None:
         self.head = head
-        self.entries: list[TransactionRow] = []
-        self.changes: list[Changes] = []
-        self.answers: list[Kept] = []
-        self._company_id = company_id
+        self._tx = tx
+        self._before = head.last_tx
+        self._entries: list[TransactionRow] = []
+        self._changes: list[Changes] = []
+        self._answers: list[Kept] = []
+        self._writing: asyncio.Task[None] | None = None
 
     def add(self, verb: Verb, changes: Changes, meter: plans.Meter) -> None:
         """One more transaction."""
         salt = None if verb.reason is None else secrets.token_bytes(32)
-        entry = seal(self._company_id, self.head, verb, changes, salt)
-        self.entries.append(entry)
-        self.changes.append(changes)
+        entry = seal(self._tx.company_id, self.head, verb, changes, salt)
+        self._entries.append(entry)
+        self._changes.append(changes)
         self.head = self.head.after(entry.hash, meter)
 
-    async def write(self, tx: Transaction) -> None:
-        """All of it, in one statement."""
-        if self.changes and (erasure := self.changes[0].erasure):
-            await ledger.erase(tx, self.entries[0], erasure)
-        elif self.changes:
-            changes = merged(self.changes)
-            await ledger.apply(tx, self.before, self.head, self.entries, changes, self.answers)
+    def keep(self, answer: Kept) -> None:
+        """An answer to keep for its idempotency key."""
+        self._answers.append(answer)
+
+    async def send(self) -> None:
+        """What was decided is on its way to the database; returns before it is there."""
+        await self.wait()
+        self._writing = asyncio.create_task(self._write())
+        # Its first step puts it on the wire.
+        await asyncio.sleep(0)
+
+    async def wait(self) -> None:
+        """Nothing is on its way any more, so that the connection may be used."""
+        if (writing := self._writing) is not None:
+            self._writing = None
+            await writing
+
+    async def finish(self) -> None:
+        """All of it is written."""
+        await self.wait()
+        await self._write()
+
+    async def abandon(self) -> None:
+        """After an error, nothing is under way when the transaction is rolled back."""
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.wait((self._writing,))
+            if not self._writing.cancelled():
+                self._writing.exception()
+
+    async def _write(self) -> None:
+        """What was decided and not yet written, in one statement."""
+        before, entries, changes, answers = self._before, self._entries, self._changes, self._answers
+        self._before, self._entries, self._changes, self._answers = self.head.last_tx, [], [], []
+        head = self.head
+        if changes and (erasure := changes[0].erasure):
+            await ledger.erase(self._tx, entries[0], erasure)
+        elif changes:
+            await ledger.apply(self._tx, before, head, entries, merged(changes), answers)
             return
-        if self.answers:
-            await ledger.store_answers(tx, self.answers, self.head.at)
+        if answers:
+            await ledger.store_answers(self._tx, answers, head.at)
 
 
 async def _attempt(writes: Sequence[Write]) -> list[Outcome]:
@@ -237,10 +273,24 @@ async def _attempt(writes: Sequence[Write]) -> list[Outcome]:
     async with ctx.database.begin(ctx.company_id) as tx:
         head = await ledger.lock(tx, ctx.service.clock())
         world, answers = await world_store.load(tx, [write.needs for write in writes], head.at)
-        planned = _Commit(head, ctx.company_id)
-        is_only = len(writes) == 1
-        outcomes = [await _outcome(tx, write, world, answers, planned, is_only=is_only) for write in writes]
-        await planned.write(tx)
+        return await _decided(tx, writes, head, world, answers)
+
+
+async def _decided(
+    tx: Transaction, writes: Sequence[Write], head: Head, world: World, answers: dict[str, StoredAnswer]
+) -> list[Outcome]:
+    """The outcome of each write, all of them written."""
+    planned = _Commit(tx, head)
+    outcomes: list[Outcome] = []
+    try:
+        for number, write in enumerate(writes, 1):
+            outcomes.append(await _outcome(tx, write, world, answers, planned, is_only=len(writes) == 1))
+            if number % WRITTEN_AHEAD == 0:
+                await planned.send()
+        await planned.finish()
+    except BaseException:
+        await planned.abandon()
+        raise
     return outcomes
 
 
@@ -252,7 +302,7 @@ async def _outcome(
             return Outcome(write=write, answer=replay(write.ctx, stored, write.print_, write.answer))
         if write.decide is not None:
             return _accept(write, await write.decide(tx, planned.head), planned)
-        child, decision = await _planned(tx, write, world, planned.head, is_only=is_only)
+        child, decision = await _planned(tx, write, world, planned, is_only=is_only)
         outcome = _accept(write, decision, planned)
         if not (is_only or decision.dry_run):
             world.absorb(child)
@@ -263,15 +313,18 @@ async def _outcome(
         return Outcome(write=write, error=error)
 
 
-async def _planned(tx: Transaction, write: Write, world: World, head: Head, *, is_only: bool) -> tuple[World, Decision]:
+async def _planned(
+    tx: Transaction, write: Write, world: World, planned: _Commit, *, is_only: bool
+) -> tuple[World, Decision]:
     """The decision, and the world as it is then; what the plan turns out to need is loaded."""
     assert write.plan is not None
     while True:
         child = world if is_only else world.child()
         try:
-            return child, write.plan(child, head)
+            return child, write.plan(child, planned.head)
         except NotLoaded as missing:
-            await world_store.load_memory(tx, world, missing.memory, head.at)
+            await planned.wait()
+            await world_store.load_memory(tx, world, missing.memory, planned.head.at)
 
 
 def _accept(write: Write, decision: Decision, planned: _Commit) -> Outcome:
@@ -287,7 +340,7 @@ def _accept(write: Write, decision: Decision, planned: _Commit) -> Outcome:
         done.warnings.append(write.ctx.plan_warning)
     if write.print_ and not decision.dry_run:
         kept = Kept(write.print_.key, write.print_.digest, msgspec.json.encode(done), decision.quotes)
-        planned.answers.append(kept)
+        planned.keep(kept)
     return Outcome(write=write, answer=done)
 
 

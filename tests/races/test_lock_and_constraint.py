@@ -149,13 +149,7 @@ def reading_before_locking(monkeypatch: pytest.MonkeyPatch) -> None:
             early = await ledger.head(tx, ctx.service.clock())
             world, answers = await world_store.load(tx, [write.needs for write in writes], early.at)
             head = await ledger.lock(tx, ctx.service.clock())
-            planned = committing._Commit(head, ctx.company_id)  # pyright: ignore[reportPrivateUsage]
-            outcomes = [
-                await committing._outcome(tx, write, world, answers, planned, is_only=False)  # pyright: ignore[reportPrivateUsage]
-                for write in writes
-            ]
-            await planned.write(tx)
-        return outcomes
+            return await committing._decided(tx, writes, head, world, answers)  # pyright: ignore[reportPrivateUsage]
 
     monkeypatch.setattr(committing, "_attempt", attempt)
 
