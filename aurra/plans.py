@@ -91,6 +91,9 @@ def state(writes_limit: int, meter: Meter, at: dt.datetime) -> State:
 
 def admit(writes_limit: int, meter: Meter, cost: int, at: dt.datetime) -> Allowed | InGrace | Blocked:
     """Whether `cost` writes may happen at `at`: all of them or none. What costs nothing is never refused."""
+    if writes_limit >= UNLIMITED:
+        rolled = roll(meter, at)
+        return Allowed(Meter(rolled.period_start, rolled.writes_used + cost, None))
     before = state(writes_limit, meter, at)
     if cost == 0:
         ends = before.grace_ends_at if before.in_grace_period else None

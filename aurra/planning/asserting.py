@@ -108,6 +108,8 @@ class Planner:
 
     def lost(self) -> dict[UUID, str]:
         """Memories of this request of which nothing is left, each with the label of the item that took it all."""
+        if len(self._rows.memories) < 2:
+            return {}
         alive = {piece.memory for lane in self._before for piece in self._world.lanes[lane]}
         return {
             row.id: self._labels.get(self._takers[row.id], "") for row in self._rows.memories if row.id not in alive
