@@ -61,7 +61,7 @@ def retract(world: World, head: Head, known: Known) -> Changes:
     """No piece of the memory is believed; holes are not refilled."""
     before = world.lanes[known.lane]
     world.place(known.lane, [piece for piece in before if piece.memory != known.id])
-    return _settled(world, head, known, before, Changes())
+    return world.settle(head, Ids(head.at), {known.lane: before}, Changes())
 
 
 def end(world: World, head: Head, known: Known, valid_to: dt.datetime) -> tuple[Changes, dt.datetime]:
@@ -132,16 +132,10 @@ def correct(
         world.salts[content.id] = content.salt
         after = timeline.retell(after, known.id, content.id)
     world.place(known.lane, after)
-    _settled(world, head, known, before, changes, ids)
+    world.settle(head, ids, {known.lane: before}, changes)
     if retold and changes.contents:
         world.retell(known, retold.text)
     return changes
-
-
-def _settled(
-    world: World, head: Head, known: Known, before: tuple[Piece, ...], changes: Changes, ids: Ids | None = None
-) -> Changes:
-    return world.settle(head, ids or Ids(head.at), {known.lane: before}, changes)
 
 
 def _cut(
@@ -198,19 +192,15 @@ def _piece(pieces: Sequence[Piece], version: UUID | None) -> Piece:
     """The piece whose interval is wrong."""
     if version is None and len(pieces) == 1:
         return pieces[0]
-    found = next((piece for piece in pieces if piece.version == version), None)
+    for piece in pieces:
+        if piece.version == version:
+            return piece
+    why = "`version` names none of the memory's pieces"
     if version is None:
-        raise Conflict(
-            f"The memory has {len(pieces)} pieces: name in `version` the one whose interval is wrong.",
-            code="several_pieces",
-            param="version",
-            extra={"versions": [str(piece.version) for piece in pieces]},
-        )
-    if found is None:
-        raise Conflict(
-            "`version` names none of the memory's pieces.",
-            code="several_pieces",
-            param="version",
-            extra={"versions": [str(piece.version) for piece in pieces]},
-        )
-    return found
+        why = f"The memory has {len(pieces)} pieces: name in `version` the one whose interval is wrong"
+    raise Conflict(
+        f"{why}.",
+        code="several_pieces",
+        param="version",
+        extra={"versions": [str(piece.version) for piece in pieces]},
+    )
