@@ -46,7 +46,7 @@ async def canary(account: Account, word: str) -> str:
     return memory
 
 
-async def test_no_byte_of_an_erased_memory_is_left(account: Account, dsn: str) -> None:
+async def test_property_06_no_byte_of_an_erased_memory_is_left(account: Account, dsn: str) -> None:
     """Property 6: no canary is in a dump or an answer any more; nothing else is gone, and the chain verifies."""
     words = [f"canary{uuid4().hex}" for _ in range(4)]
     memories = [await canary(account, word) for word in words]

@@ -651,7 +651,7 @@ def run(dsn: str, examples: int, steps: int) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_service_and_model_agree(dsn: str) -> None:
+def test_property_23_service_and_model_agree(dsn: str) -> None:
     """Properties 2, 3, 8, 14, 18, 23: random verbs, alone and at once, answer and read as the plain table says.
 
     (A failure is shrunk first, which takes minutes.)"""
@@ -660,6 +660,6 @@ def test_service_and_model_agree(dsn: str) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(7200)
-def test_service_and_model_agree_for_long(dsn: str) -> None:
+def test_property_23_service_and_model_agree_for_long(dsn: str) -> None:
     """The same with a thousand examples of fifty steps."""
     run(dsn, examples=1000, steps=50)

@@ -194,7 +194,7 @@ def _played(steps: list[tuple[str, UUID, int, int | None]]) -> History:
 
 
 @given(_steps, st.data())
-def test_the_difference_applied_to_one_state_gives_the_other(
+def test_property_05_the_difference_applied_to_one_state_gives_the_other(
     steps: list[tuple[str, UUID, int, int | None]], data: st.DataObject
 ) -> None:
     """Property 5: the net diff over (a, b] applied to state(a) gives state(b), at every instant."""
@@ -205,14 +205,14 @@ def test_the_difference_applied_to_one_state_gives_the_other(
 
 
 @given(_steps)
-def test_nothing_differs_from_itself(steps: list[tuple[str, UUID, int, int | None]]) -> None:
+def test_property_05_nothing_differs_from_itself(steps: list[tuple[str, UUID, int, int | None]]) -> None:
     """Property 5: diff(a, a) is empty."""
     history = _played(steps)
     assert [history.between(number, number) for number in range(history.number + 1)] == [[]] * (history.number + 1)
 
 
 @given(_steps, st.data())
-def test_differences_compose(steps: list[tuple[str, UUID, int, int | None]], data: st.DataObject) -> None:
+def test_property_05_differences_compose(steps: list[tuple[str, UUID, int, int | None]], data: st.DataObject) -> None:
     """Property 5: one after the other they lead where the whole leads, and the whole names no day that none names."""
     history = _played(steps)
     first, middle, last = sorted(data.draw(st.tuples(*[st.integers(0, history.number)] * 3)))

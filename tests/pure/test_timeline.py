@@ -70,7 +70,7 @@ def play(intervals: list[tuple[int, int | None]]) -> list[Piece]:
 
 
 @given(asserts)
-def test_asserts_agree_with_the_plain_table(intervals: list[tuple[int, int | None]]) -> None:
+def test_property_03_asserts_agree_with_the_plain_table(intervals: list[tuple[int, int | None]]) -> None:
     """Property 3: replaying the asserts on a per-instant table gives the same answers, and no instant has two."""
     table = Table()
     for number, (start, end) in enumerate(intervals, 1):
