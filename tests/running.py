@@ -70,7 +70,7 @@ def environment_of(**settings: Any) -> dict[str, str]:
 
 @contextlib.contextmanager
 def running(log: Path, *arguments: str, **settings: Any) -> Generator[Running]:
-    """A service that is ready; killed at the end if it still runs."""
+    """A service that is ready; stopped at the end if it still runs."""
     port = free_port()
     environment = environment_of(port=port, **settings)
     with log.open("ab") as output:
@@ -86,7 +86,11 @@ def running(log: Path, *arguments: str, **settings: Any) -> Generator[Running]:
         yield service
     finally:
         if process.poll() is None:
-            service.kill()
+            # Killed, it would leave its embedded database running.
+            try:
+                service.stop()
+            except subprocess.TimeoutExpired:
+                service.kill()
 
 
 def await_ready(service: Running) -> None:

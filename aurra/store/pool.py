@@ -189,7 +189,8 @@ def _ours(error: BaseException) -> BaseException:
     if isinstance(error, (AurraError, ConstraintBroken)):
         return error
     if isinstance(error, asyncpg.IntegrityConstraintViolationError):
-        return ConstraintBroken(str(getattr(error, "constraint_name", None) or "unnamed"))
+        names = (getattr(error, name, None) for name in ("constraint_name", "sqlstate"))
+        return ConstraintBroken(str(next(filter(None, names), "unnamed")))
     if isinstance(error, asyncpg.PostgresError):
         state = str(getattr(error, "sqlstate", ""))
         if state.startswith(_AWAY):

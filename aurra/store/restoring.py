@@ -7,7 +7,7 @@ import msgspec
 
 from aurra.store.pool import Transaction
 from aurra.store.queries import load
-from aurra.store.world import StoredPiece
+from aurra.store.world import StoredPiece, Text
 
 _Q = load("restoring")
 
@@ -21,10 +21,6 @@ class ReceiptVersion(StoredPiece, frozen=True):
 
 class Number(msgspec.Struct, frozen=True):
     number: int
-
-
-class Text(msgspec.Struct, frozen=True):
-    value: str
 
 
 async def find_verb(tx: Transaction, number: int) -> str | None:
