@@ -12,7 +12,7 @@ from litestar import Litestar, Request, Response, get
 from litestar.config.cors import CORSConfig
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 
-from aurra import __version__
+from aurra import __version__, jobs
 from aurra.context import Clock, Service, database_clock
 from aurra.errors import AurraError, BadRequest, CannotStart, NotFound, Unavailable
 from aurra.faces import openapi, rest
@@ -52,6 +52,17 @@ async def open_service(settings: Settings, dsn: str, clock: Clock = database_clo
         if embedder is not None:
             await embedder.close()
         await database.close()
+
+
+@contextlib.asynccontextmanager
+async def working(service: Service) -> AsyncGenerator[None]:
+    """While open, this process does the jobs that fall due; one that is under way at the end is left to its lease."""
+    task = asyncio.create_task(jobs.work(service))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))
 
 
 async def _require_model(settings: Settings) -> None:

@@ -20,6 +20,8 @@ from aurra.plans import Meter
 from aurra.timeline import Closing, Piece
 
 _MICROSECOND = dt.timedelta(microseconds=1)
+NORMAL_TRUST = 2
+"""Of a key that was made without another; see `keys.TRUSTS`."""
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -85,6 +87,8 @@ class SourceRow(msgspec.Struct, frozen=True):
     tx: int
     salt: bytes = b""
     hash: bytes = b""
+    uri: str | msgspec.UnsetType | None = None
+    metadata: dict[str, Any] | msgspec.UnsetType | None = None
 
 
 class MemoryRow(msgspec.Struct, frozen=True):
@@ -107,6 +111,7 @@ class MemoryRow(msgspec.Struct, frozen=True):
     created_tx: int
     created_at: dt.datetime
     hash: bytes = b""
+    trust: int | msgspec.UnsetType = NORMAL_TRUST
 
 
 class ContentRow(msgspec.Struct, frozen=True):
@@ -202,6 +207,43 @@ class Vector(msgspec.Struct, frozen=True):
     hash: bytes
 
 
+class ConversationRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a session besides its turns; what is None stays as it was."""
+
+    tenant_id: str
+    session_id: str
+    created_at: dt.datetime
+    channel: str | None = None
+    external_id: str | None = None
+    uri: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class ReviewRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A supersession that waits for a person."""
+
+    id: UUID
+    tenant_id: str
+    tx: int
+    at: dt.datetime
+    old_memory: UUID
+    new_memory: UUID
+    verdict: str
+    confidence: float
+    reasoning: str
+    classifier: str
+    why: str
+
+
+class JobRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Work for later; `arguments` holds ids only."""
+
+    id: UUID
+    account: UUID
+    kind: str
+    arguments: dict[str, Any]
+
+
 class Erasure(msgspec.Struct, frozen=True, kw_only=True):
     """Ids of the rows that go for good, and what stays of each."""
 
@@ -210,6 +252,8 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True):
     sources: list[UUID]
     slots: list[UUID]
     tombstones: list[Tombstone]
+    tenant: str | None = None
+    """Set where everything of a tenant goes: its receipts and labels go too."""
 
 
 class Changes(msgspec.Struct, kw_only=True):
@@ -224,11 +268,16 @@ class Changes(msgspec.Struct, kw_only=True):
     closed: list[ClosedRow] = []
     gone: list[Piece] = []
     """The pieces that `closed` closes, one for one."""
+    conversations: list[ConversationRow] = []
+    reviews: list[ReviewRow] = []
+    jobs: list[JobRow] = []
+    """These three are outside the chain."""
     erasure: Erasure | None = None
 
     @property
     def is_empty(self) -> bool:
-        return not (self.opened or self.closed or self.erasure)
+        """Whether no transaction is needed."""
+        return not (self.opened or self.closed or self.sources or self.erasure)
 
 
 Record = TypeVar("Record", SlotRow, SourceRow, ContentRow)
@@ -236,13 +285,24 @@ Record = TypeVar("Record", SlotRow, SourceRow, ContentRow)
 
 def hashed(row: Record, salt: bytes) -> Record:
     """The row with its salt and its hash."""
-    bare = replace(row, indexed="") if isinstance(row, ContentRow) else row
-    return replace(row, salt=salt, hash=chain.salted(salt, bare))
+    return replace(row, salt=salt, hash=chain.salted(salt, bare(row)))
+
+
+def bare(row: Record) -> Record:
+    """What of a row its hash covers: not the salt, the hash, nor what the database derives. Columns that came later are
+    left out where they say nothing, so that rows written before them hash alike."""
+    row = replace(row, salt=b"", hash=b"")
+    if isinstance(row, ContentRow):
+        return replace(row, indexed="")
+    if isinstance(row, SourceRow):
+        return replace(row, uri=row.uri or msgspec.UNSET, metadata=row.metadata or msgspec.UNSET)
+    return row
 
 
 def hashed_memory(row: MemoryRow, salt: bytes) -> MemoryRow:
     """The memory's row with its hash; `salt` is its first content's."""
-    return replace(row, hash=chain.salted(salt, row))
+    bare_row = replace(row, hash=b"", trust=msgspec.UNSET if row.trust == NORMAL_TRUST else row.trust)
+    return replace(row, hash=chain.salted(salt, bare_row))
 
 
 def vector_row(content_id: UUID, model: str, values: NDArray[np.float32], tx: int, salt: bytes) -> Vector:
@@ -340,6 +400,9 @@ def merged(transactions: Sequence[Changes]) -> Changes:
         memories=[row for changes in transactions for row in changes.memories],
         contents=[row for changes in transactions for row in changes.contents],
         vectors=[row for changes in transactions for row in changes.vectors],
+        conversations=[row for changes in transactions for row in changes.conversations],
+        reviews=[row for changes in transactions for row in changes.reviews],
+        jobs=[row for changes in transactions for row in changes.jobs],
     )
     opened: dict[UUID, OpenedRow] = {}
     for changes in transactions:

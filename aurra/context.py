@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 
 from aurra import texts
-from aurra.changes import Verb
+from aurra.changes import NORMAL_TRUST, Verb
 from aurra.errors import NotFound
 from aurra.providers.base import Embedder, LanguageModel, ModelChoice
 from aurra.settings import Settings
@@ -36,6 +36,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     tenant_id: str | None
     """The one tenant this key is pinned to; None is not pinned."""
     settings: AgentSettings
+    trust: int = NORMAL_TRUST
+    """What this key writes never supersedes what one of higher trust wrote."""
 
 
 class Callers:

@@ -27,6 +27,9 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None
     text: str
     said_at: dt.datetime | None
+    uri: str | None = None
+    """Where it is kept in full: a recording, a transcript."""
+    metadata: dict[str, Any] | None = None
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +57,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     external_id: str | None = None
     metadata: dict[str, Any] | None = None
     extraction: dict[str, Any] | None = None
+    trust: int = 2
+    """Of the key that writes it."""
     label: str = ""
     """How an error names this item."""
     fingerprint: int = 0

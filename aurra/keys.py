@@ -31,6 +31,8 @@ BUNDLES: dict[str, tuple[str, ...]] = {
     "full": SCOPES,
     "read_only": ("memories:read", "query", "usage:read", "audit:read"),
 }
+TRUSTS = {"low": 1, "normal": 2, "high": 3}
+"""What a key writes never supersedes what a key of higher trust wrote."""
 _FORM = re.compile(r"aurra_(live|test)_([0-9A-Za-z]{8})([0-9A-Za-z]{43})([0-9A-Za-z]{6})")
 
 

@@ -15,7 +15,7 @@ import click
 import structlog
 import uvicorn
 
-from aurra.app import build_app, open_service
+from aurra.app import build_app, open_service, working
 from aurra.errors import CannotStart
 from aurra.faces import cli, story
 from aurra.faces.wire import LimitedProtocol
@@ -73,7 +73,11 @@ async def _serve(settings: Settings, *, first_key: bool) -> None:
         if first_key:
             async with open_directory(dsn) as directory:
                 click.echo(await _welcome(directory, url))
-        async with open_service(settings, dsn) as service, provision.kept_alive(settings, service.database):
+        async with (
+            open_service(settings, dsn) as service,
+            provision.kept_alive(settings, service.database),
+            working(service),
+        ):
             config = uvicorn.Config(
                 build_app(service),
                 http=LimitedProtocol,

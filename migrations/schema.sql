@@ -10,6 +10,13 @@ DECLARE
   number bigint := (entry ->> 'id')::bigint;
   gone bigint := 0;
   counted bigint;
+  -- Set where everything of a tenant goes.
+  whole_tenant text := entry ->> 'tenant';
+  quoting uuid[];
+  session_tenants text[];
+  sessions text[];
+  subject_tenants text[];
+  subjects text[];
 BEGIN
   IF account IS DISTINCT FROM nullif(current_setting('aurra.company_id', true), '')::uuid THEN
     RAISE EXCEPTION 'account % is not the one of this transaction', account;
@@ -35,6 +42,18 @@ BEGIN
     SELECT i.key FROM idempotency i CROSS JOIN LATERAL unnest(i.quotes) AS named(id)
     JOIN unnest(memories) AS m(id) ON m.id = named.id
     WHERE i.company_id = account));
+  -- Receipts and reviews that name what goes; of a whole tenant, all.
+  quoting := ARRAY(
+    SELECT DISTINCT e.receipt_id FROM receipt_evidence e WHERE e.company_id = account AND e.memory_id = ANY(memories)
+    UNION SELECT r.id FROM receipt r WHERE r.company_id = account AND r.tenant_id = whole_tenant);
+  DELETE FROM receipt_evidence WHERE company_id = account AND receipt_id = ANY(quoting);
+  DELETE FROM receipt WHERE company_id = account AND id = ANY(quoting);
+  DELETE FROM review WHERE company_id = account
+    AND (old_memory = ANY(memories) OR new_memory = ANY(memories) OR tenant_id = whole_tenant);
+  SELECT array_agg(found.tenant_id), array_agg(found.session_id) INTO session_tenants, sessions
+  FROM (SELECT DISTINCT o.tenant_id, o.session_id FROM source o WHERE o.company_id = account AND o.id = ANY(sources)) AS found;
+  SELECT array_agg(found.tenant_id), array_agg(found.subject_key) INTO subject_tenants, subjects
+  FROM (SELECT DISTINCT m.tenant_id, m.subject_key FROM memory m WHERE m.company_id = account AND m.id = ANY(memories)) AS found;
   DELETE FROM embedding WHERE company_id = account AND content_id = ANY(contents) AND tx IS NULL;
   DELETE FROM embedding WHERE company_id = account AND content_id = ANY(contents);
   GET DIAGNOSTICS counted = ROW_COUNT;
@@ -57,6 +76,21 @@ BEGIN
   DELETE FROM slot WHERE company_id = account AND id = ANY(slots);
   GET DIAGNOSTICS counted = ROW_COUNT;
   gone := gone + counted;
+  -- Labels of conversations and subjects of which nothing is left.
+  DELETE FROM conversation c
+  WHERE c.company_id = account
+    AND (c.tenant_id = whole_tenant OR EXISTS (
+      SELECT 1 FROM unnest(session_tenants, sessions) AS s(tenant_id, session_id)
+      WHERE s.tenant_id = c.tenant_id AND s.session_id = c.session_id))
+    AND NOT EXISTS (
+      SELECT 1 FROM source o WHERE o.company_id = account AND o.tenant_id = c.tenant_id AND o.session_id = c.session_id);
+  DELETE FROM subject b
+  WHERE b.company_id = account
+    AND (b.tenant_id = whole_tenant OR EXISTS (
+      SELECT 1 FROM unnest(subject_tenants, subjects) AS s(tenant_id, subject_key)
+      WHERE s.tenant_id = b.tenant_id AND s.subject_key = b.subject_key))
+    AND NOT EXISTS (
+      SELECT 1 FROM memory m WHERE m.company_id = account AND m.tenant_id = b.tenant_id AND m.subject_key = b.subject_key);
   SELECT count(*) INTO counted FROM tombstone WHERE company_id = account AND erased_by = number AND kind <> 'reason';
   IF counted <> gone THEN
     RAISE EXCEPTION 'transaction % erases % rows and leaves % tombstones', number, gone, counted;
@@ -84,7 +118,9 @@ CREATE TABLE public.api_key (
     settings jsonb NOT NULL,
     created_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone,
-    revoked_at timestamp with time zone
+    revoked_at timestamp with time zone,
+    trust smallint DEFAULT 2 NOT NULL,
+    CONSTRAINT api_key_trust CHECK (((trust >= 1) AND (trust <= 3)))
 );
 ALTER TABLE ONLY public.api_key FORCE ROW LEVEL SECURITY;
 ALTER TABLE public.api_key OWNER TO aurra_owner;
@@ -106,12 +142,34 @@ CREATE TABLE public.content (
 );
 ALTER TABLE ONLY public.content FORCE ROW LEVEL SECURITY;
 ALTER TABLE public.content OWNER TO aurra_owner;
+CREATE TABLE public.conversation (
+    company_id uuid NOT NULL,
+    tenant_id text NOT NULL,
+    session_id text NOT NULL,
+    channel text,
+    external_id text,
+    uri text,
+    metadata json,
+    created_at timestamp with time zone NOT NULL
+);
+ALTER TABLE ONLY public.conversation FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.conversation OWNER TO aurra_owner;
+CREATE TABLE public.embedder (
+    name text NOT NULL,
+    model text NOT NULL,
+    dimension integer NOT NULL,
+    state text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    CONSTRAINT embedder_state_check CHECK ((state = ANY (ARRAY['active'::text, 'filling'::text])))
+);
+ALTER TABLE public.embedder OWNER TO aurra_owner;
 CREATE TABLE public.embedding (
     company_id uuid NOT NULL,
     content_id uuid NOT NULL,
     model text NOT NULL,
     vector public.halfvec NOT NULL,
-    tx bigint
+    tx bigint,
+    part smallint DEFAULT 0 NOT NULL
 );
 ALTER TABLE ONLY public.embedding FORCE ROW LEVEL SECURITY;
 ALTER TABLE public.embedding OWNER TO aurra_owner;
@@ -125,6 +183,17 @@ CREATE TABLE public.idempotency (
 );
 ALTER TABLE ONLY public.idempotency FORCE ROW LEVEL SECURITY;
 ALTER TABLE public.idempotency OWNER TO aurra_owner;
+CREATE TABLE public.job (
+    id uuid NOT NULL,
+    account uuid NOT NULL,
+    kind text NOT NULL,
+    arguments json NOT NULL,
+    run_at timestamp with time zone NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    leased_until timestamp with time zone,
+    failure text
+);
+ALTER TABLE public.job OWNER TO aurra_owner;
 CREATE TABLE public.ledger (
     company_id uuid NOT NULL,
     last_tx bigint NOT NULL,
@@ -155,7 +224,8 @@ CREATE TABLE public.memory (
     metadata json,
     extraction jsonb,
     created_tx bigint NOT NULL,
-    created_at timestamp with time zone NOT NULL
+    created_at timestamp with time zone NOT NULL,
+    trust smallint DEFAULT 2 NOT NULL
 );
 ALTER TABLE ONLY public.memory FORCE ROW LEVEL SECURITY;
 ALTER TABLE public.memory OWNER TO aurra_owner;
@@ -167,6 +237,78 @@ CREATE TABLE public.plan (
     CONSTRAINT plan_writes_limit_check CHECK ((writes_limit > 0))
 );
 ALTER TABLE public.plan OWNER TO aurra_owner;
+CREATE TABLE public.provider (
+    company_id uuid NOT NULL,
+    provider text NOT NULL,
+    model text NOT NULL,
+    base_url text,
+    extra json,
+    sealed_key bytea,
+    sealed_by text,
+    last_four text,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT provider_key_is_sealed CHECK (((sealed_key IS NULL) = (sealed_by IS NULL)))
+);
+ALTER TABLE ONLY public.provider FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.provider OWNER TO aurra_owner;
+CREATE TABLE public.receipt (
+    company_id uuid NOT NULL,
+    id uuid NOT NULL,
+    tenant_id text NOT NULL,
+    key_id text NOT NULL,
+    request_id text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    tx bigint NOT NULL,
+    valid_at timestamp with time zone,
+    request json NOT NULL,
+    search_type text NOT NULL,
+    embedder text,
+    ranker text NOT NULL,
+    provider text,
+    model text,
+    rung text,
+    prompt_version text,
+    prompt_hash bytea,
+    answer text NOT NULL,
+    answer_hash bytea NOT NULL,
+    grounded boolean NOT NULL,
+    refused boolean NOT NULL
+);
+ALTER TABLE ONLY public.receipt FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.receipt OWNER TO aurra_owner;
+CREATE TABLE public.receipt_evidence (
+    company_id uuid NOT NULL,
+    receipt_id uuid NOT NULL,
+    place smallint NOT NULL,
+    memory_id uuid NOT NULL,
+    version_id uuid NOT NULL,
+    is_cited boolean NOT NULL
+);
+ALTER TABLE ONLY public.receipt_evidence FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.receipt_evidence OWNER TO aurra_owner;
+CREATE TABLE public.review (
+    company_id uuid NOT NULL,
+    id uuid NOT NULL,
+    tenant_id text NOT NULL,
+    tx bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    old_memory uuid NOT NULL,
+    new_memory uuid NOT NULL,
+    verdict text NOT NULL,
+    confidence double precision NOT NULL,
+    reasoning text NOT NULL,
+    classifier text NOT NULL,
+    why text NOT NULL,
+    state text NOT NULL,
+    decided_at timestamp with time zone,
+    decided_by text,
+    decided_tx bigint,
+    CONSTRAINT review_decided CHECK (((state = 'open'::text) = (decided_at IS NULL))),
+    CONSTRAINT review_state_check CHECK ((state = ANY (ARRAY['open'::text, 'accepted'::text, 'rejected'::text]))),
+    CONSTRAINT review_why_check CHECK ((why = ANY (ARRAY['low_confidence'::text, 'lower_trust'::text])))
+);
+ALTER TABLE ONLY public.review FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.review OWNER TO aurra_owner;
 CREATE TABLE public.service_secret (
     name text NOT NULL,
     value bytea NOT NULL
@@ -200,10 +342,20 @@ CREATE TABLE public.source (
     text text NOT NULL,
     said_at timestamp with time zone,
     tx bigint NOT NULL,
-    salt bytea NOT NULL
+    salt bytea NOT NULL,
+    uri text,
+    metadata json
 );
 ALTER TABLE ONLY public.source FORCE ROW LEVEL SECURITY;
 ALTER TABLE public.source OWNER TO aurra_owner;
+CREATE TABLE public.subject (
+    company_id uuid NOT NULL,
+    tenant_id text NOT NULL,
+    subject_key text NOT NULL,
+    external_id text NOT NULL
+);
+ALTER TABLE ONLY public.subject FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.subject OWNER TO aurra_owner;
 CREATE TABLE public.tombstone (
     company_id uuid NOT NULL,
     erased_by bigint NOT NULL,
@@ -231,7 +383,7 @@ CREATE TABLE public.transaction (
     hash bytea NOT NULL,
     reason_hash bytea,
     CONSTRAINT transaction_id_check CHECK ((id > 0)),
-    CONSTRAINT transaction_verb_check CHECK ((verb = ANY (ARRAY['assert'::text, 'supersede'::text, 'end'::text, 'correct'::text, 'retract'::text, 'restore'::text, 'erase'::text]))),
+    CONSTRAINT transaction_verb_check CHECK ((verb = ANY (ARRAY['assert'::text, 'supersede'::text, 'end'::text, 'correct'::text, 'retract'::text, 'restore'::text, 'erase'::text, 'keep'::text]))),
     CONSTRAINT transaction_writes_check CHECK ((writes >= 0))
 );
 ALTER TABLE ONLY public.transaction FORCE ROW LEVEL SECURITY;
@@ -263,16 +415,30 @@ ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_pkey PRIMARY KEY (company_id, key_id);
 ALTER TABLE ONLY public.content
     ADD CONSTRAINT content_pkey PRIMARY KEY (company_id, id);
+ALTER TABLE ONLY public.conversation
+    ADD CONSTRAINT conversation_pkey PRIMARY KEY (company_id, tenant_id, session_id);
+ALTER TABLE ONLY public.embedder
+    ADD CONSTRAINT embedder_pkey PRIMARY KEY (name);
 ALTER TABLE ONLY public.embedding
-    ADD CONSTRAINT embedding_pkey PRIMARY KEY (company_id, content_id, model);
+    ADD CONSTRAINT embedding_pkey PRIMARY KEY (company_id, content_id, model, part);
 ALTER TABLE ONLY public.idempotency
     ADD CONSTRAINT idempotency_pkey PRIMARY KEY (company_id, key);
+ALTER TABLE ONLY public.job
+    ADD CONSTRAINT job_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.ledger
     ADD CONSTRAINT ledger_pkey PRIMARY KEY (company_id);
 ALTER TABLE ONLY public.memory
     ADD CONSTRAINT memory_pkey PRIMARY KEY (company_id, id);
 ALTER TABLE ONLY public.plan
     ADD CONSTRAINT plan_pkey PRIMARY KEY (plan);
+ALTER TABLE ONLY public.provider
+    ADD CONSTRAINT provider_pkey PRIMARY KEY (company_id);
+ALTER TABLE ONLY public.receipt_evidence
+    ADD CONSTRAINT receipt_evidence_pkey PRIMARY KEY (company_id, receipt_id, place);
+ALTER TABLE ONLY public.receipt
+    ADD CONSTRAINT receipt_pkey PRIMARY KEY (company_id, id);
+ALTER TABLE ONLY public.review
+    ADD CONSTRAINT review_pkey PRIMARY KEY (company_id, id);
 ALTER TABLE ONLY public.service_secret
     ADD CONSTRAINT service_secret_pkey PRIMARY KEY (name);
 ALTER TABLE ONLY public.slot
@@ -281,6 +447,8 @@ ALTER TABLE ONLY public.slot
     ADD CONSTRAINT slot_pkey PRIMARY KEY (company_id, id);
 ALTER TABLE ONLY public.source
     ADD CONSTRAINT source_pkey PRIMARY KEY (company_id, id);
+ALTER TABLE ONLY public.subject
+    ADD CONSTRAINT subject_pkey PRIMARY KEY (company_id, tenant_id, subject_key);
 ALTER TABLE ONLY public.tombstone
     ADD CONSTRAINT tombstone_pkey PRIMARY KEY (company_id, kind, row_id, tx);
 ALTER TABLE ONLY public.transaction
@@ -292,14 +460,25 @@ ALTER TABLE ONLY public.version
 CREATE INDEX api_key_by_id ON public.api_key USING btree (key_id);
 CREATE INDEX content_by_fingerprint ON public.content USING btree (company_id, fingerprint);
 CREATE INDEX content_of_memory ON public.content USING btree (company_id, memory_id);
+CREATE INDEX conversation_newest ON public.conversation USING btree (company_id, tenant_id, created_at, session_id);
+CREATE UNIQUE INDEX embedder_one_of_each ON public.embedder USING btree (state);
 CREATE INDEX idempotency_expiry ON public.idempotency USING btree (company_id, expires_at);
+CREATE INDEX job_due ON public.job USING btree (run_at);
+CREATE INDEX memory_by_external_id ON public.memory USING btree (company_id, tenant_id, external_id) WHERE (external_id IS NOT NULL);
 CREATE INDEX memory_by_session ON public.memory USING btree (company_id, tenant_id, session_id) WHERE (session_id IS NOT NULL);
 CREATE INDEX memory_by_subject ON public.memory USING btree (company_id, tenant_id, subject_key) WHERE (subject_key IS NOT NULL);
 CREATE INDEX memory_newest ON public.memory USING btree (company_id, tenant_id, created_at, id);
 CREATE INDEX memory_of_slot ON public.memory USING btree (company_id, slot_id) WHERE (slot_id IS NOT NULL);
 CREATE INDEX memory_of_source ON public.memory USING btree (company_id, source_id) WHERE (source_id IS NOT NULL);
+CREATE INDEX receipt_evidence_of_memory ON public.receipt_evidence USING btree (company_id, memory_id);
+CREATE INDEX receipt_newest ON public.receipt USING btree (company_id, tenant_id, at, id);
+CREATE INDEX review_newest ON public.review USING btree (company_id, tenant_id, at, id);
+CREATE INDEX review_of_new ON public.review USING btree (company_id, new_memory);
+CREATE INDEX review_of_old ON public.review USING btree (company_id, old_memory);
 CREATE INDEX source_by_message ON public.source USING btree (company_id, tenant_id, session_id, message_id) WHERE (message_id IS NOT NULL);
 CREATE INDEX source_of_dialog ON public.source USING btree (company_id, dialog_id, "position");
+CREATE INDEX source_of_session ON public.source USING btree (company_id, tenant_id, session_id, id) WHERE (session_id IS NOT NULL);
+CREATE INDEX subject_by_external_id ON public.subject USING btree (company_id, tenant_id, external_id);
 CREATE INDEX tombstone_by_eraser ON public.tombstone USING btree (company_id, erased_by);
 CREATE INDEX tombstone_of_transaction ON public.tombstone USING btree (company_id, tx);
 CREATE INDEX transaction_by_instant ON public.transaction USING btree (company_id, at);
@@ -326,6 +505,14 @@ ALTER TABLE ONLY public.memory
     ADD CONSTRAINT memory_company_id_created_tx_fkey FOREIGN KEY (company_id, created_tx) REFERENCES public.transaction(company_id, id);
 ALTER TABLE ONLY public.memory
     ADD CONSTRAINT memory_company_id_slot_id_fkey FOREIGN KEY (company_id, slot_id) REFERENCES public.slot(company_id, id);
+ALTER TABLE ONLY public.provider
+    ADD CONSTRAINT provider_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.account(company_id);
+ALTER TABLE ONLY public.receipt_evidence
+    ADD CONSTRAINT receipt_evidence_company_id_receipt_id_fkey FOREIGN KEY (company_id, receipt_id) REFERENCES public.receipt(company_id, id);
+ALTER TABLE ONLY public.receipt_evidence
+    ADD CONSTRAINT receipt_evidence_is_there FOREIGN KEY (company_id, memory_id) REFERENCES public.memory(company_id, id);
+ALTER TABLE ONLY public.review
+    ADD CONSTRAINT review_company_id_tx_fkey FOREIGN KEY (company_id, tx) REFERENCES public.transaction(company_id, id);
 ALTER TABLE ONLY public.slot
     ADD CONSTRAINT slot_company_id_tx_fkey FOREIGN KEY (company_id, tx) REFERENCES public.transaction(company_id, id);
 ALTER TABLE ONLY public.source
@@ -345,8 +532,10 @@ ALTER TABLE ONLY public.version
 ALTER TABLE public.account ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.api_key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.content ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.conversation ENABLE ROW LEVEL SECURITY;
 CREATE POLICY directory ON public.account TO aurra_owner USING (true) WITH CHECK (true);
 CREATE POLICY directory ON public.api_key TO aurra_owner USING (true) WITH CHECK (true);
+CREATE POLICY directory ON public.provider TO aurra_owner USING (true) WITH CHECK (true);
 ALTER TABLE public.embedding ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.idempotency ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.ledger ENABLE ROW LEVEL SECURITY;
@@ -354,12 +543,18 @@ ALTER TABLE public.memory ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_account ON public.account USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.api_key USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.content USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY own_account ON public.conversation USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.embedding USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.idempotency USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.ledger USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.memory USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY own_account ON public.provider USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY own_account ON public.receipt USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY own_account ON public.receipt_evidence USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY own_account ON public.review USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.slot USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.source USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY own_account ON public.subject USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.tombstone USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.transaction USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account_add ON public.version FOR INSERT WITH CHECK ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
@@ -367,8 +562,13 @@ CREATE POLICY own_account_close ON public.version FOR UPDATE USING (((company_id
 CREATE POLICY own_account_erase ON public.version FOR DELETE TO aurra_eraser USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account_read ON public.version FOR SELECT USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY presented_key ON public.api_key FOR SELECT TO aurra_app USING ((key_id = NULLIF(current_setting('aurra.key_id'::text, true), ''::text)));
+ALTER TABLE public.provider ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.receipt ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.receipt_evidence ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.review ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.slot ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.source ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.subject ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.tombstone ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.transaction ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.version ENABLE ROW LEVEL SECURITY;
@@ -382,12 +582,20 @@ GRANT SELECT ON TABLE public.api_key TO aurra_app;
 GRANT UPDATE(settings) ON TABLE public.api_key TO aurra_app;
 GRANT SELECT,INSERT ON TABLE public.content TO aurra_app;
 GRANT SELECT,DELETE ON TABLE public.content TO aurra_eraser;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.conversation TO aurra_app;
+GRANT SELECT,DELETE ON TABLE public.conversation TO aurra_eraser;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.embedder TO aurra_app;
 GRANT SELECT,INSERT ON TABLE public.embedding TO aurra_app;
 GRANT SELECT,DELETE ON TABLE public.embedding TO aurra_eraser;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency TO aurra_app;
 GRANT SELECT ON TABLE public.idempotency TO aurra_eraser;
 GRANT UPDATE(fingerprint) ON TABLE public.idempotency TO aurra_eraser;
 GRANT UPDATE(answer) ON TABLE public.idempotency TO aurra_eraser;
+GRANT SELECT,INSERT,DELETE ON TABLE public.job TO aurra_app;
+GRANT UPDATE(run_at) ON TABLE public.job TO aurra_app;
+GRANT UPDATE(attempts) ON TABLE public.job TO aurra_app;
+GRANT UPDATE(leased_until) ON TABLE public.job TO aurra_app;
+GRANT UPDATE(failure) ON TABLE public.job TO aurra_app;
 GRANT SELECT ON TABLE public.ledger TO aurra_app;
 GRANT SELECT ON TABLE public.ledger TO aurra_eraser;
 GRANT UPDATE(last_tx) ON TABLE public.ledger TO aurra_app;
@@ -402,11 +610,24 @@ GRANT UPDATE(grace_from) ON TABLE public.ledger TO aurra_app;
 GRANT SELECT,INSERT ON TABLE public.memory TO aurra_app;
 GRANT SELECT,DELETE ON TABLE public.memory TO aurra_eraser;
 GRANT SELECT ON TABLE public.plan TO aurra_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider TO aurra_app;
+GRANT SELECT,INSERT ON TABLE public.receipt TO aurra_app;
+GRANT SELECT,DELETE ON TABLE public.receipt TO aurra_eraser;
+GRANT SELECT,INSERT ON TABLE public.receipt_evidence TO aurra_app;
+GRANT SELECT,DELETE ON TABLE public.receipt_evidence TO aurra_eraser;
+GRANT SELECT,INSERT ON TABLE public.review TO aurra_app;
+GRANT SELECT,DELETE ON TABLE public.review TO aurra_eraser;
+GRANT UPDATE(state) ON TABLE public.review TO aurra_app;
+GRANT UPDATE(decided_at) ON TABLE public.review TO aurra_app;
+GRANT UPDATE(decided_by) ON TABLE public.review TO aurra_app;
+GRANT UPDATE(decided_tx) ON TABLE public.review TO aurra_app;
 GRANT SELECT ON TABLE public.service_secret TO aurra_app;
 GRANT SELECT,INSERT ON TABLE public.slot TO aurra_app;
 GRANT SELECT,DELETE ON TABLE public.slot TO aurra_eraser;
 GRANT SELECT,INSERT ON TABLE public.source TO aurra_app;
 GRANT SELECT,DELETE ON TABLE public.source TO aurra_eraser;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.subject TO aurra_app;
+GRANT SELECT,DELETE ON TABLE public.subject TO aurra_eraser;
 GRANT SELECT ON TABLE public.tombstone TO aurra_app;
 GRANT SELECT,INSERT ON TABLE public.tombstone TO aurra_eraser;
 GRANT SELECT,INSERT ON TABLE public.transaction TO aurra_app;

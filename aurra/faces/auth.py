@@ -41,6 +41,7 @@ async def _look_up(service: Service, raw: str, key_id: str) -> Caller:
         key_id=row.key_id,
         scopes=frozenset(row.scopes),
         tenant_id=row.tenant_id,
+        trust=row.trust,
         settings=msgspec.json.decode(row.settings, type=AgentSettings),
     )
 

@@ -101,13 +101,20 @@ def keys_group() -> None:
 @keys_group.command("create")
 @click.option("--account", "account_name", required=True, help="Whose key.")
 @click.option("--scopes", default="full", show_default=True, help="full, read_only, or scopes with commas.")
+@click.option(
+    "--trust",
+    type=click.Choice(list(keys.TRUSTS)),
+    default="normal",
+    show_default=True,
+    help="What it writes never supersedes what a key of higher trust wrote.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print {key, id, account}.")
-def create_key(account_name: str, scopes: str, as_json: bool) -> None:
+def create_key(account_name: str, scopes: str, trust: str, as_json: bool) -> None:
     """Make a key and print it, once."""
     wanted = keys.parse_scopes(scopes)
 
     async def work(directory: Directory) -> keys.NewKey:
-        return await directory.create_key(await directory.get_account(account_name), wanted)
+        return await directory.create_key(await directory.get_account(account_name), wanted, trust=keys.TRUSTS[trust])
 
     key = _directory(work)
     shown = {"key": key.raw, "id": key.key_id, "account": account_name}

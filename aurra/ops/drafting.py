@@ -103,6 +103,7 @@ def _common(ctx: Context, request: MemoryWrite, label: str) -> Draft:
         external_id=request.external_id,
         metadata=request.metadata,
         label=label,
+        trust=ctx.caller.trust,
     )
 
 

@@ -33,6 +33,8 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
     turns: Sequence[UUID] = ()
     """Besides those that the memories came from."""
     remaining: int = 0
+    tenant: str | None = None
+    """Set where everything of a tenant goes."""
 
 
 @operation(
@@ -78,7 +80,12 @@ async def erase_matching(ctx: Context, request: EraseMatching) -> Erased:
         )
         is_last = len(found) <= MOST_ERASED
         turns = await chain_store.turns_matching(tx, tenant, session) if is_last and subject is None else []
-        return Chosen(memories=found[:MOST_ERASED], turns=turns, remaining=max(0, len(found) - MOST_ERASED))
+        return Chosen(
+            memories=found[:MOST_ERASED],
+            turns=turns,
+            remaining=max(0, len(found) - MOST_ERASED),
+            tenant=tenant if is_last and subject is None and session is None else None,
+        )
 
     print_ = writing.fingerprint(ctx, "memories.erase_matching", request)
     with writing.in_flight(ctx, print_):
@@ -89,7 +96,7 @@ def _decide(ctx: Context, request: Erase | EraseMatching, choose: Choose, memory
     async def decide(tx: Transaction, head: Head) -> Decision:
         chosen = await choose(tx)
         rows = await chain_store.rows_of(tx, chosen.memories, chosen.turns)
-        changes = Changes(erasure=_erasure(ctx, rows))
+        changes = Changes(erasure=_erasure(ctx, rows, chosen.tenant))
         if not (rows.memories or rows.sources):
             changes = Changes()
         return Decision(
@@ -103,7 +110,7 @@ def _decide(ctx: Context, request: Erase | EraseMatching, choose: Choose, memory
     return decide
 
 
-def _erasure(ctx: Context, rows: Rows) -> Erasure:
+def _erasure(ctx: Context, rows: Rows, tenant: str | None) -> Erasure:
     tenants = {row.id: row.tenant_id for row in rows.memories}
     return Erasure(
         memories=list(tenants),
@@ -116,6 +123,7 @@ def _erasure(ctx: Context, rows: Rows) -> Erasure:
             [(row.id, row.reason_hash) for row in rows.reasons],
             tenants.__getitem__,
         ),
+        tenant=tenant,
     )
 
 

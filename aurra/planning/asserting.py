@@ -220,6 +220,8 @@ class Planner:
             told = [rows.source(self._head, self._ids.new(), turn, draft.tenant_id, dialog_id) for turn in turns]
             self._sources[draft.dialog] = [row.id for row in told]
             self._rows.sources += [row for row, turn in zip(told, turns, strict=True) if self._is_new(draft, turn)]
+            if draft.session_id is not None:
+                self._rows.conversations.append(rows.conversation(self._head, draft.tenant_id, draft.session_id))
         return self._sources[draft.dialog][draft.turn]
 
     def _is_new(self, draft: Draft, turn: Turn) -> bool:

@@ -4,7 +4,7 @@ import secrets
 from uuid import UUID
 
 from aurra import texts
-from aurra.changes import ContentRow, Head, MemoryRow, SlotRow, SourceRow, hashed, hashed_memory
+from aurra.changes import ContentRow, ConversationRow, Head, MemoryRow, SlotRow, SourceRow, hashed, hashed_memory
 from aurra.drafts import Draft, SlotName, Turn, indexed_text
 from aurra.planning.world import Known
 
@@ -90,8 +90,14 @@ def memory(
         extraction=draft.extraction,
         created_tx=head.tx,
         created_at=head.at,
+        trust=draft.trust,
     )
     return hashed_memory(row, salt)
+
+
+def conversation(head: Head, tenant_id: str, session_id: str) -> ConversationRow:
+    """A conversation of which nothing but its turns is known."""
+    return ConversationRow(tenant_id=tenant_id, session_id=session_id, created_at=head.at)
 
 
 def source(head: Head, source_id: UUID, turn: Turn, tenant_id: str, dialog_id: UUID) -> SourceRow:
@@ -108,5 +114,7 @@ def source(head: Head, source_id: UUID, turn: Turn, tenant_id: str, dialog_id: U
         text=turn.text,
         said_at=turn.said_at,
         tx=head.tx,
+        uri=turn.uri,
+        metadata=turn.metadata,
     )
     return hashed(row, secrets.token_bytes(_SALT_BYTES))

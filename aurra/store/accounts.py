@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import msgspec
 
 from aurra import chain, keys, plans
+from aurra.changes import NORMAL_TRUST
 from aurra.errors import CannotStart
 from aurra.store import ledger, pool, verifying
 from aurra.store.pool import Transaction
@@ -40,6 +41,7 @@ class KeyRow(msgspec.Struct, frozen=True):
     secret_hash: bytes
     scopes: list[str]
     tenant_id: str | None
+    trust: int
     settings: str
     expires_at: dt.datetime | None
     revoked_at: dt.datetime | None
@@ -106,7 +108,9 @@ class Directory:
             meter = plans.state(head.writes_limit, head.meter, head.at).meter
             await tx.execute(_Q["start_grace"], grace_from=meter.grace_from)
 
-    async def create_key(self, account: AccountRow, scopes: list[str], tenant_id: str | None = None) -> keys.NewKey:
+    async def create_key(
+        self, account: AccountRow, scopes: list[str], tenant_id: str | None = None, trust: int = NORMAL_TRUST
+    ) -> keys.NewKey:
         """A new key of the account; its raw form is nowhere but in the answer."""
         key = keys.make_key()
         async with self._act(account.id) as tx:
@@ -118,6 +122,7 @@ class Directory:
                 last_four=key.last_four,
                 scopes=scopes,
                 tenant_id=tenant_id,
+                trust=trust,
                 at=at,
             )
         return key

@@ -43,8 +43,8 @@ SELECT clock_timestamp() AS at
 
 -- name: create_key
 -- A key by its hash.
-INSERT INTO api_key (company_id, key_id, secret_hash, last_four, scopes, tenant_id, settings, created_at)
-VALUES (:company_id, :key_id, :secret_hash, :last_four, :scopes, :tenant_id, '{}', :at)
+INSERT INTO api_key (company_id, key_id, secret_hash, last_four, scopes, tenant_id, trust, settings, created_at)
+VALUES (:company_id, :key_id, :secret_hash, :last_four, :scopes, :tenant_id, :trust, '{}', :at)
 
 -- name: list_keys -> ListedKey
 -- All keys of all accounts, without anything secret.
@@ -58,7 +58,8 @@ WHERE k.key_id = :key_id AND a.company_id = k.company_id RETURNING a.name AS val
 
 -- name: presented_key -> KeyRow
 -- The key that a caller presents, before its account is known (row-level security shows that one key only).
-SELECT company_id, key_id, secret_hash, scopes, tenant_id, settings, expires_at, revoked_at FROM api_key WHERE key_id = :key_id
+SELECT company_id, key_id, secret_hash, scopes, tenant_id, trust, settings, expires_at, revoked_at
+FROM api_key WHERE key_id = :key_id
 
 -- name: key_settings -> Text
 -- A key's own settings.

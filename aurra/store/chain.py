@@ -19,6 +19,7 @@ from aurra.changes import (
     SlotRow,
     SourceRow,
     TransactionRow,
+    bare,
     hashed_memory,
 )
 from aurra.store.pool import Transaction, vector_bytes
@@ -115,37 +116,37 @@ async def hash_of(tx: Transaction, number: int) -> bytes | None:
 
 def of_slot(row: SlotRow) -> Hashed:
     """A slot as the chain knows it."""
-    return Hashed("slot", row.id, chain.salted(row.salt, replace(row, salt=b"")))
+    return Hashed("slot", row.id, chain.salted(row.salt, bare(row)))
 
 
 def of_source(row: SourceRow) -> Hashed:
-    """A turn as the chain knows it."""
-    return Hashed("source", row.id, chain.salted(row.salt, replace(row, salt=b"")))
+    """A turn as the chain knows it; its metadata is a JSON text."""
+    return Hashed("source", row.id, chain.salted(row.salt, bare(replace(row, metadata=_parsed(row.metadata)))))
 
 
 def of_content(row: ContentRow) -> Hashed:
     """A content as the chain knows it."""
-    return Hashed("content", row.id, chain.salted(row.salt, replace(row, salt=b"")))
+    return Hashed("content", row.id, chain.salted(row.salt, bare(row)))
 
 
 def of_memory(row: StoredMemory) -> Hashed:
     """A memory as the chain knows it."""
     if row.salt is None:
         return Hashed("memory", row.id, _BROKEN)
-    bare = _as(MemoryRow, row, metadata=_parsed(row.metadata), extraction=_parsed(row.extraction), hash=b"")
-    return Hashed("memory", row.id, hashed_memory(bare, row.salt).hash)
+    given = _as(MemoryRow, row, metadata=_parsed(row.metadata), extraction=_parsed(row.extraction))
+    return Hashed("memory", row.id, hashed_memory(given, row.salt).hash)
 
 
 def of_embedding(row: StoredEmbedding) -> Hashed:
     """A vector as the chain knows it."""
-    bare = _as(EmbeddingRow, row, vector=vector_bytes(row.vector))
-    return Hashed("embedding", row.content_id, _BROKEN if row.salt is None else chain.salted(row.salt, bare))
+    given = _as(EmbeddingRow, row, vector=vector_bytes(row.vector))
+    return Hashed("embedding", row.content_id, _BROKEN if row.salt is None else chain.salted(row.salt, given))
 
 
 def of_opened(row: StoredVersion) -> Hashed:
     """A version's opening as the chain knows it."""
-    bare = _as(OpenedRow, row, tx_to=None, tx_to_at=None, replaced_by=None)
-    return Hashed("opened", row.id, _BROKEN if row.salt is None else chain.salted(row.salt, bare))
+    given = _as(OpenedRow, row, tx_to=None, tx_to_at=None, replaced_by=None)
+    return Hashed("opened", row.id, _BROKEN if row.salt is None else chain.salted(row.salt, given))
 
 
 def of_closed(row: StoredVersion) -> Hashed:

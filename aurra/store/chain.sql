@@ -5,13 +5,14 @@ SELECT s.id, s.tenant_id, s.subject_key, s.attribute_key, s.subject, s.attribute
 FROM slot s WHERE s.company_id = :company_id
 
 -- fragment: sources
-SELECT o.id, o.tenant_id, o.session_id, o.dialog_id, o.position, o.message_id, o.role, o.name, o.text, o.said_at, o.tx, o.salt
+SELECT o.id, o.tenant_id, o.session_id, o.dialog_id, o.position, o.message_id, o.role, o.name, o.text, o.said_at, o.tx, o.salt,
+       ''::bytea AS hash, o.uri, o.metadata::text AS metadata
 FROM source o WHERE o.company_id = :company_id
 
 -- fragment: memories
 SELECT m.id, m.tenant_id, m.slot_id, m.subject, m.subject_key, m.lane, m.source, m.session_id, m.source_id, m.span_from,
        m.span_to, m.external_id, m.metadata::text AS metadata, m.extraction::text AS extraction, m.created_tx, m.created_at,
-       ''::bytea AS hash, c.salt
+       ''::bytea AS hash, m.trust, c.salt
 FROM memory m
 LEFT JOIN content c ON c.company_id = m.company_id AND c.memory_id = m.id AND c.tx = m.created_tx
 WHERE m.company_id = :company_id
@@ -23,7 +24,7 @@ FROM content c WHERE c.company_id = :company_id
 -- fragment: embeddings
 SELECT e.content_id, e.model, e.vector, e.tx, c.salt
 FROM embedding e LEFT JOIN content c ON c.company_id = e.company_id AND c.id = e.content_id
-WHERE e.company_id = :company_id AND e.tx IS NOT NULL
+WHERE e.company_id = :company_id AND e.tx IS NOT NULL AND e.part = 0
 
 -- fragment: versions
 SELECT v.id, v.tenant_id, v.memory_id, v.lane, v.content_id, lower(v.valid) AS valid_from, upper(v.valid) AS valid_to, v.tx_from,

@@ -124,7 +124,8 @@ ORDER BY 1
 -- name: forbidden_privileges -> TableName
 -- Privileges of the service that would let it rewrite the past.
 SELECT format('%s on %s', privilege, t.name) AS name
-FROM unnest(ARRAY['version', 'transaction', 'memory', 'content', 'source', 'slot', 'embedding', 'tombstone']) AS t(name),
+FROM unnest(ARRAY['version', 'transaction', 'memory', 'content', 'source', 'slot', 'embedding', 'tombstone', 'receipt',
+                  'receipt_evidence']) AS t(name),
      unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) AS privilege
 WHERE has_table_privilege('aurra_app', t.name, privilege)
 UNION ALL

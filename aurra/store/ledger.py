@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
-from aurra.changes import Changes, Erasure, Head, TransactionRow
+from aurra.changes import Changes, ConversationRow, Erasure, Head, TransactionRow
 from aurra.store.pool import Transaction, half_vector
 from aurra.store.queries import load
 from aurra.store.world import StoredAnswer
@@ -97,6 +98,9 @@ async def apply(
         sources=_json(changes.sources),
         memories=_json(changes.memories),
         contents=_json(changes.contents),
+        conversations=_json(_last(changes.conversations)),
+        reviews=_json(changes.reviews),
+        jobs=_json(changes.jobs),
         model=changes.vectors[0].model if changes.vectors else "",
         vector_contents=[vector.content_id for vector in changes.vectors],
         vectors=[half_vector(vector.values) for vector in changes.vectors],
@@ -115,7 +119,7 @@ async def erase(tx: Transaction, entry: TransactionRow, erasure: Erasure) -> Non
     done = await tx.row(
         _Q["erase"],
         Count,
-        entry=msgspec.json.encode(entry).decode(),
+        entry=msgspec.json.encode({**msgspec.to_builtins(entry), "tenant": erasure.tenant}).decode(),
         memories=erasure.memories,
         contents=erasure.contents,
         sources=erasure.sources,
@@ -135,6 +139,16 @@ async def find_answer(tx: Transaction, key: str, at: dt.datetime) -> StoredAnswe
 async def store_answers(tx: Transaction, answers: Sequence[Kept], at: dt.datetime) -> None:
     """Keeps answers for 24 hours, where no transaction is written with them."""
     await tx.execute(_Q["store_answers"], answers=_json(answers), expires_at=at + ANSWERS_KEPT)
+
+
+def _last(rows: Sequence[ConversationRow]) -> list[ConversationRow]:
+    """One row a conversation, as a statement can write each but once; what a later one gives stands."""
+    by_name: dict[tuple[str, str], ConversationRow] = {}
+    for row in rows:
+        earlier = by_name.get((row.tenant_id, row.session_id), row)
+        given = {name: new for name in row.__struct_fields__ if (new := getattr(row, name)) is not None}
+        by_name[row.tenant_id, row.session_id] = replace(earlier, **given)
+    return list(by_name.values())
 
 
 def _json(rows: Sequence[msgspec.Struct]) -> str:

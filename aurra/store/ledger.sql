@@ -53,19 +53,38 @@ named AS (
        attribute text, cardinality text, tx bigint, salt text)),
 told AS (
   INSERT INTO source (company_id, id, tenant_id, session_id, dialog_id, position, message_id, role, name, text, said_at, tx,
-                      salt)
+                      salt, uri, metadata)
   SELECT :company_id, r.id, r.tenant_id, r.session_id, r.dialog_id, r.position, r.message_id, r.role, r.name, r.text,
-         r.said_at, r.tx, decode(r.salt, 'base64')
+         r.said_at, r.tx, decode(r.salt, 'base64'), r.uri, r.metadata
   FROM json_to_recordset(:sources::json) AS r(id uuid, tenant_id text, session_id text, dialog_id uuid, position integer,
-       message_id text, role text, name text, text text, said_at timestamptz, tx bigint, salt text)),
+       message_id text, role text, name text, text text, said_at timestamptz, tx bigint, salt text, uri text, metadata json)),
+conversing AS (
+  INSERT INTO conversation AS c (company_id, tenant_id, session_id, channel, external_id, uri, metadata, created_at)
+  SELECT :company_id, r.tenant_id, r.session_id, r.channel, r.external_id, r.uri, r.metadata, r.created_at
+  FROM json_to_recordset(:conversations::json) AS r(tenant_id text, session_id text, channel text, external_id text, uri text,
+       metadata json, created_at timestamptz)
+  ON CONFLICT (company_id, tenant_id, session_id) DO UPDATE
+  SET channel = coalesce(excluded.channel, c.channel), external_id = coalesce(excluded.external_id, c.external_id),
+      uri = coalesce(excluded.uri, c.uri), metadata = coalesce(excluded.metadata, c.metadata)),
+reviewing AS (
+  INSERT INTO review (company_id, id, tenant_id, tx, at, old_memory, new_memory, verdict, confidence, reasoning, classifier, why,
+                      state)
+  SELECT :company_id, r.id, r.tenant_id, r.tx, r.at, r.old_memory, r.new_memory, r.verdict, r.confidence, r.reasoning,
+         r.classifier, r.why, 'open'
+  FROM json_to_recordset(:reviews::json) AS r(id uuid, tenant_id text, tx bigint, at timestamptz, old_memory uuid,
+       new_memory uuid, verdict text, confidence double precision, reasoning text, classifier text, why text)),
+later AS (
+  INSERT INTO job (id, account, kind, arguments, run_at)
+  SELECT r.id, :company_id, r.kind, r.arguments, '-infinity'
+  FROM json_to_recordset(:jobs::json) AS r(id uuid, kind text, arguments json)),
 born AS (
   INSERT INTO memory (company_id, id, tenant_id, slot_id, subject, subject_key, lane, source, session_id, source_id, span_from,
-                      span_to, external_id, metadata, extraction, created_tx, created_at)
+                      span_to, external_id, metadata, extraction, created_tx, created_at, trust)
   SELECT :company_id, r.id, r.tenant_id, r.slot_id, r.subject, r.subject_key, r.lane, r.source, r.session_id, r.source_id,
-         r.span_from, r.span_to, r.external_id, r.metadata, r.extraction, r.created_tx, r.created_at
+         r.span_from, r.span_to, r.external_id, r.metadata, r.extraction, r.created_tx, r.created_at, r.trust
   FROM json_to_recordset(:memories::json) AS r(id uuid, tenant_id text, slot_id uuid, subject text, subject_key text,
        lane uuid, source text, session_id text, source_id uuid, span_from integer, span_to integer, external_id text,
-       metadata json, extraction jsonb, created_tx bigint, created_at timestamptz)),
+       metadata json, extraction jsonb, created_tx bigint, created_at timestamptz, trust smallint)),
 said AS (
   INSERT INTO content (company_id, id, memory_id, text, summary, topic, importance, people, action_items, fingerprint, words,
                        tx, salt)

@@ -68,7 +68,10 @@ class TransactionEntry(msgspec.Struct, kw_only=True):
 
     id: Annotated[int, Meta(description="Dense number in the account.")]
     at: Instant
-    verb: Annotated[str, Meta(description="`assert`, `supersede`, `end`, `correct`, `retract`, `restore` or `erase`.")]
+    verb: Annotated[
+        str,
+        Meta(description="`assert`, `supersede`, `end`, `correct`, `retract`, `restore`, `erase`; `keep`: turns only."),
+    ]
     actor: Annotated[str, Meta(description="Who made it: `key` and the key's id.")]
     reason: Annotated[str | None, Meta(description="Why, where it was given.")]
     request_id: str
@@ -125,7 +128,10 @@ class TransactionFound(Answer, kw_only=True):
 
     id: Annotated[int, Meta(description="Dense number in the account.")]
     at: Instant
-    verb: Annotated[str, Meta(description="`assert`, `supersede`, `end`, `correct`, `retract`, `restore` or `erase`.")]
+    verb: Annotated[
+        str,
+        Meta(description="`assert`, `supersede`, `end`, `correct`, `retract`, `restore`, `erase`; `keep`: turns only."),
+    ]
     actor: Annotated[str, Meta(description="Who made it: `key` and the key's id.")]
     reason: Annotated[str | None, Meta(description="Why, where it was given.")]
     request_id: str

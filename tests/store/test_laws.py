@@ -96,7 +96,7 @@ async def test_a_lane_never_holds_two_beliefs_for_one_instant(account: Account, 
 
 
 TABLES = ("account", "api_key", "ledger", "transaction", "slot", "source", "memory", "content", "embedding", "version",
-          "idempotency", "tombstone")  # fmt: skip
+          "idempotency", "tombstone", "conversation")  # fmt: skip
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -123,7 +123,12 @@ async def test_an_account_sees_only_itself(make_account: MakeAccount, dsn: str, 
         await one.client.post(
             "/agent/memories", json={"content": "x", "subject": "s", "attribute": "a"}, headers={"Idempotency-Key": "k"}
         )
-        await one.post("/agent/memories", messages=[{"role": "user", "content": "Hi all"}], extraction="verbatim")
+        await one.post(
+            "/agent/memories",
+            messages=[{"role": "user", "content": "Hi all"}],
+            extraction="verbatim",
+            session_id="s",
+        )
     async with acting(dsn, mine) as connection:
         owners = {record[0] for record in await connection.fetch(f"SELECT company_id FROM {table}")}
     assert owners == {mine.row.id}

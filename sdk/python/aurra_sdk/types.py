@@ -557,7 +557,7 @@ class TransactionEntry(Record, kw_only=True):
     at: str
     """UTC instant, microseconds."""
     verb: str
-    """`assert`, `supersede`, `end`, `correct`, `retract`, `restore` or `erase`."""
+    """`assert`, `supersede`, `end`, `correct`, `retract`, `restore`, `erase`; `keep`: turns only."""
     actor: str
     """Who made it: `key` and the key's id."""
     reason: str | None
@@ -623,7 +623,7 @@ class TransactionFound(Answer, kw_only=True):
     at: str
     """UTC instant, microseconds."""
     verb: str
-    """`assert`, `supersede`, `end`, `correct`, `retract`, `restore` or `erase`."""
+    """`assert`, `supersede`, `end`, `correct`, `retract`, `restore`, `erase`; `keep`: turns only."""
     actor: str
     """Who made it: `key` and the key's id."""
     reason: str | None

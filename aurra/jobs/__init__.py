@@ -1,0 +1,5 @@
+"""Background work: what was accepted, and is done later by whichever process claims it."""
+
+from aurra.jobs.runner import run_due, work
+
+__all__ = ["run_due", "work"]

@@ -1,0 +1,67 @@
+"""The worker: claims jobs one after the other, runs each by its kind, and tries again what failed, ever later."""
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import structlog
+
+from aurra.context import Service
+from aurra.errors import AurraError
+from aurra.store import jobs
+from aurra.store.jobs import Job
+
+log = structlog.get_logger("aurra")
+
+Run = Callable[[Service, Job], Awaitable[None]]
+KINDS: dict[str, Run] = {}
+"""How each kind of job is run; it may be run again after a kill, so it must find what is done already."""
+
+LEASE = dt.timedelta(minutes=5)
+_IDLE_SECONDS = 2.0
+_LONGEST_PAUSE = dt.timedelta(hours=1)
+
+
+def kind(name: str) -> Callable[[Run], Run]:
+    """Registers `async def run(service, job)` for jobs of that kind."""
+
+    def register(run: Run) -> Run:
+        KINDS[name] = run
+        return run
+
+    return register
+
+
+async def work(service: Service) -> None:
+    """Runs jobs as they fall due, until cancelled. A database that is away is waited for."""
+    while True:
+        try:
+            done = await run_due(service)
+        except AurraError as error:
+            log.warning("jobs wait", why=error.code)
+            done = 0
+        if not done:
+            await asyncio.sleep(_IDLE_SECONDS)
+
+
+async def run_due(service: Service, account: UUID | None = None) -> int:
+    """Runs what is due now, of every account or of one; how many jobs were tried."""
+    tried = 0
+    while (job := await jobs.claim(service.database, LEASE, account)) is not None:
+        tried += 1
+        try:
+            await KINDS[job.kind](service, job)
+        except Exception as error:
+            # Whatever it is, the next job must not wait for it; it is told, and tried again.
+            why = error.code if isinstance(error, AurraError) else type(error).__name__
+            log.warning("a job failed", kind=job.kind, id=str(job.id), attempts=job.attempts, why=why)
+            await jobs.postpone(service.database, job, _pause(job.attempts), why)
+        else:
+            await jobs.finish(service.database, job)
+    return tried
+
+
+def _pause(attempts: int) -> dt.timedelta:
+    """2, 4, 8 … seconds, an hour at most."""
+    return min(_LONGEST_PAUSE, dt.timedelta(seconds=2 ** min(attempts, 12)))
