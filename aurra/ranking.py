@@ -9,14 +9,15 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Literal
 from uuid import UUID
 
 import msgspec
 
-K1 = 0.9
-"""BM25's term saturation, for facts and turns: short texts repeat little."""
-B = 0.4
-"""BM25's length normalisation, for the same."""
+VERSION = "rank-2"
+"""Changes with whatever ranks the same candidates differently; receipts keep it."""
+
+Kind = Literal["fact", "dialog", "chat"]
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +28,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     turn: int
     """Its place in its session: neighbours differ by one."""
     speaker: str | None
+    role: str | None = None
+    """Of the turn, where the text is a whole turn as said; else None."""
     subject: str | None
     text: str
     dated: dt.datetime
@@ -38,6 +41,13 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     similarity: float | None
     """Cosine to the question; None without a vector."""
 
+    @property
+    def kind(self) -> Kind:
+        """What kind of source it is: people who are named talk in a dialog; a user and an assistant chat."""
+        if self.speaker is not None:
+            return "dialog"
+        return "fact" if self.role is None else "chat"
+
 
 class Corpus(msgspec.Struct, frozen=True, kw_only=True):
     """What BM25 must know of everything that qualifies."""
@@ -48,14 +58,21 @@ class Corpus(msgspec.Struct, frozen=True, kw_only=True):
     """Pieces that have each lexeme of the question; 0 for one that nothing has."""
 
 
-class Weights(msgspec.Struct, frozen=True, kw_only=True):
-    """One profile. Beside each: recall@10 that is lost without it, on long two-person dialogs.
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """How candidates of one kind of source are weighed. Beside each weight: recall@10 that is lost without it, on long
+    two-person dialogs (`make bench-recall` measures each anew).
 
     Each multiplies something between 0 and 1: own scores are relative to the best candidate's. On the five development
     conversations of LoCoMo, a quarter more or less of any one of them moves recall@10 by 0.6 at most.
     """
 
+    k1: float
+    """BM25's term saturation."""
+    b: float
+    """BM25's length normalisation."""
     bm25: float
+    bm25_alone: float
+    """In its place where there are no vectors."""
     dense: float  # 2.8, all dense signals together
     previous: float  # 0.8 with `next`; 5 alone
     next: float
@@ -67,10 +84,15 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
     when: float  # 0.4; 2 on questions about time
     dense_next: float
     dense_session: float
+    own: float
+    """That the user said it, and not the assistant."""
 
 
-DIALOG = Weights(
+DIALOG = Profile(
+    k1=0.9,
+    b=0.4,
     bm25=3.2,
+    bm25_alone=4.2,
     dense=3.4,
     previous=0.6,
     next=0.7,
@@ -82,11 +104,22 @@ DIALOG = Weights(
     when=2.4,
     dense_next=1.2,
     dense_session=2.0,
+    own=0.0,
 )
-"""Facts and turns, with vectors."""
-LEXICAL_BM25 = 4.2
-"""The weight of BM25 where there are no vectors."""
+"""Turns of people who are named, and facts: short texts, which repeat little."""
 
+CHAT = msgspec.structs.replace(
+    DIALOG, k1=1.2, b=0.75, dense=5.0, answers=0.0, is_question=0.0, previous=0.3, next=0.3, dense_next=0.6, own=1.0
+)
+"""Turns of a user and an assistant, often long. There meaning finds more than words do (message-level recall@10 on
+assistant chats of 100,000 tokens: BM25 42.9, vectors 60.0), what the user says of themselves is what is asked for, and
+that a turn asks says nothing against it."""
+
+PROFILES: dict[Kind, Profile] = {"fact": DIALOG, "dialog": DIALOG, "chat": CHAT}
+"""The one table of weights."""
+
+USERS = frozenset({"user", "human"})
+"""Roles of whoever the assistant serves."""
 
 MENTIONED = 0.5
 """How far a piece of somebody else supports an answer about a person whom it mentions.
@@ -136,9 +169,11 @@ _BEST_OF_SESSION = 3
 
 
 def bm25(candidate: Candidate, corpus: Corpus, worth: Mapping[str, float]) -> float:
-    """Okapi BM25 of the question in the candidate; `worth` is the idf of each lexeme."""
-    norm = K1 * (1 - B + B * candidate.length / (corpus.mean_length or 1.0))
-    return sum(worth[lexeme] * times * (K1 + 1) / (times + norm) for lexeme, times in candidate.lexemes.items())
+    """Okapi BM25 of the question in the candidate, as its profile has it; `worth` is the idf of each lexeme."""
+    profile = PROFILES[candidate.kind]
+    k1, b = profile.k1, profile.b
+    norm = k1 * (1 - b + b * candidate.length / (corpus.mean_length or 1.0))
+    return sum(worth[lexeme] * times * (k1 + 1) / (times + norm) for lexeme, times in candidate.lexemes.items())
 
 
 def idf(lexeme: str, corpus: Corpus) -> float:
@@ -147,16 +182,10 @@ def idf(lexeme: str, corpus: Corpus) -> float:
     return math.log(1 + (corpus.pieces - have + 0.5) / (have + 0.5))
 
 
-def rank(
-    question: str,
-    candidates: Sequence[Candidate],
-    corpus: Corpus,
-    weights: Weights = DIALOG,
-    limit: int | None = None,
-) -> list[Ranked]:
+def rank(question: str, candidates: Sequence[Candidate], corpus: Corpus, limit: int | None = None) -> list[Ranked]:
     """The best candidates, or without a limit all, best first; equal scores are ordered by id, so that a replay ranks
     alike. The order of `candidates` does not matter."""
-    field = _Field(question, candidates, corpus, weights)
+    field = _Field(question, candidates, corpus)
     places = sorted(range(len(candidates)), key=lambda place: (-field.scores[place], candidates[place].version))
     return [field.ranked(place) for place in places[:limit]]
 
@@ -164,15 +193,14 @@ def rank(
 class _Field:
     """All candidates of one question. Lists are parallel to `candidates`; `place` is an index into them."""
 
-    def __init__(self, question: str, candidates: Sequence[Candidate], corpus: Corpus, weights: Weights) -> None:
+    def __init__(self, question: str, candidates: Sequence[Candidate], corpus: Corpus) -> None:
         worth = {lexeme: idf(lexeme, corpus) for lexeme in corpus.frequencies}
         self._candidates = candidates
         self._worth = worth
         self._information = sum(worth.values()) or 1.0
         self._lexical = _by_maximum([bm25(candidate, corpus, worth) for candidate in candidates])
         self._dense = _spread([candidate.similarity for candidate in candidates])
-        has_vectors = any(candidate.similarity is not None for candidate in candidates)
-        self._weights = weights if has_vectors else msgspec.structs.replace(weights, bm25=LEXICAL_BM25)
+        self._has_vectors = any(candidate.similarity is not None for candidate in candidates)
         self._turns = {(c.session_id, c.turn): place for place, c in enumerate(candidates) if c.session_id is not None}
         self._sessions = _session_means(candidates, self._lexical)
         self._dense_sessions = _session_means(candidates, self._dense)
@@ -194,9 +222,10 @@ class _Field:
 
     def _shares(self, place: int) -> dict[str, float]:
         """What each signal adds to the score."""
-        candidate, weights, asked = self._candidates[place], self._weights, self._asked
+        candidate, asked = self._candidates[place], self._asked
+        weights = PROFILES[candidate.kind]
         shares = {
-            "bm25": weights.bm25 * self._lexical[place],
+            "bm25": (weights.bm25 if self._has_vectors else weights.bm25_alone) * self._lexical[place],
             "dense": weights.dense * self._dense[place],
             "session": weights.session * self._sessions[place],
             "dense_session": weights.dense_session * self._dense_sessions[place],
@@ -204,6 +233,7 @@ class _Field:
             "date": weights.date * asked.dates(candidate),
             "when": weights.when * asked.times(candidate),
             "is_question": weights.is_question * ends_as_question(candidate.text),
+            "own": weights.own * (candidate.role is not None and candidate.role.lower() in USERS),
         }
         if (before := self._neighbour(candidate, -1)) is not None:
             answers = weights.answers if "?" in self._candidates[before].text else 0.0

@@ -27,6 +27,7 @@ class CandidateRow(msgspec.Struct, frozen=True):
     turn: int
     dated: dt.datetime
     speaker: str | None
+    role: str | None
     subject: str | None
     text: str
     length: int
@@ -88,6 +89,7 @@ def _candidate(row: CandidateRow) -> Candidate:
         session_id=row.session_id,
         turn=row.turn,
         speaker=row.speaker,
+        role=row.role,
         subject=row.subject,
         text=row.text,
         dated=row.dated,

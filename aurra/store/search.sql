@@ -75,7 +75,8 @@ told AS (
   SELECT p.version, p.memory_id, p.content_id, p.valid_from, p.session_id, p.source_id, p.subject, p.length, p.similarity,
          p.place, row_number() OVER turns AS turn, lag(p.place) OVER turns AS before, lead(p.place) OVER turns AS after
   FROM placed p WINDOW turns AS (PARTITION BY p.session_id ORDER BY p.memory_id, p.version))
-SELECT t.version, t.session_id, t.turn, coalesce(o.said_at, t.valid_from) AS dated, o.name AS speaker, t.subject, c.text,
+SELECT t.version, t.session_id, t.turn, coalesce(o.said_at, t.valid_from) AS dated, o.name AS speaker,
+       CASE WHEN o.text = c.text THEN o.role END AS role, t.subject, c.text,
        t.length, h.lexemes, h.times, t.similarity,
        CASE WHEN t.place = 1 THEN corpus.pieces END AS pieces,
        CASE WHEN t.place = 1 THEN corpus.mean_length END AS mean_length,
@@ -86,7 +87,7 @@ CROSS JOIN LATERAL (
   SELECT c.text, c.words FROM content c WHERE c.company_id = :company_id AND c.id BETWEEN t.content_id AND t.content_id
   ORDER BY c.id LIMIT 1) AS c
 LEFT JOIN LATERAL (
-  SELECT o.name, o.said_at FROM source o WHERE o.company_id = :company_id AND o.id BETWEEN t.source_id AND t.source_id
+  SELECT o.name, o.role, o.text, o.said_at FROM source o WHERE o.company_id = :company_id AND o.id BETWEEN t.source_id AND t.source_id
   ORDER BY o.id LIMIT 1) AS o ON true
 CROSS JOIN LATERAL (
   SELECT array_agg(w.lexeme) AS lexemes,

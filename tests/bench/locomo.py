@@ -36,6 +36,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     category: int
     gold: frozenset[str]
+    answer: str
+    """As the file has it; empty for the adversarial ones."""
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +73,12 @@ def _conversation(raw: dict[str, Any]) -> Conversation:
     sessions = {f"session_{number}": _turns(talk, number) for number in numbers}
     ids = {turn.id for turns in sessions.values() for turn in turns}
     questions = [
-        Asked(text=item["question"], category=item["category"], gold=frozenset(_ids(item["evidence"])) & ids)
+        Asked(
+            text=item["question"],
+            category=item["category"],
+            gold=frozenset(_ids(item["evidence"])) & ids,
+            answer=str(item.get("answer", "")),
+        )
         for item in raw["qa"]
     ]
     return Conversation(name=raw["sample_id"], sessions=sessions, questions=questions)

@@ -1,14 +1,14 @@
 """Recall on LoCoMo through the service itself: `python -m tests.bench.recall [DATA]` (`make bench-recall`).
 
-A real service stores every turn verbatim over HTTP, a tenant for each conversation, and answers every question.
-Figures of one run on one machine; nothing is asserted.
+A real service stores every turn verbatim over HTTP, a tenant for each conversation, and is asked every question: once
+for each embedder. Prints Markdown tables, which `aurra/recall.md` shows. Figures of one run on one machine; nothing is
+asserted.
 """
 
 import argparse
 import asyncio
-import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,31 +16,61 @@ import asyncpg as _asyncpg
 import msgspec
 
 from aurra.store.embedded import EmbeddedPostgres
-from tests.bench import locomo
-from tests.bench.locomo import ADVERSARIAL, CATEGORIES, Asked, Conversation, session_of
+from tests.bench import judged, locomo, updates
+from tests.bench.locomo import CATEGORIES, Asked, Conversation
+from tests.bench.measures import (
+    Hit,
+    Measure,
+    Searched,
+    adversarial,
+    answerable,
+    answered_from_gold,
+    hit_at,
+    ndcg,
+    percent,
+    recall_at,
+    refused,
+    session_recall,
+    session_recall_of_turns,
+)
 from tests.bench.running import Caller, Processor, Running, quantile, serving, table, temporary_home, timed
 
 asyncpg: Any = _asyncpg
 
 _BATCH = 100
 """Turns of one request."""
+_LIMIT = 100
+"""Memories of one search, from which those without a signal are ranked again."""
 _DEFAULT_LIMIT = 10
 _FLOOR = """
-SELECT c.text FROM version v JOIN content c ON c.company_id = v.company_id AND c.id = v.content_id,
+SELECT o.message_id FROM version v JOIN content c ON c.company_id = v.company_id AND c.id = v.content_id
+  JOIN memory m ON m.company_id = v.company_id AND m.id = v.memory_id
+  JOIN source o ON o.company_id = m.company_id AND o.id = m.source_id,
   (SELECT replace(plainto_tsquery('english', $2)::text, ' & ', ' | ')::tsquery AS terms) AS asked
 WHERE v.tenant_id = $1 AND v.tx_to IS NULL AND c.words @@ asked.terms
 ORDER BY ts_rank(c.words, asked.terms) DESC LIMIT 10
 """
-"""The 10 best by ts_rank of an OR query, on the same tables: what a plain search costs here."""
-
-
-class Searched(msgspec.Struct, frozen=True, kw_only=True):
-    """A question, the turns that a search found for it, best first, and how it was answered."""
-
-    asked: Asked
-    found: list[str]
-    refused: bool
-    cited: frozenset[str]
+"""The 10 best by ts_rank of an OR query, on the same tables: what a plain search finds and costs here."""
+_MEASURES: dict[str, Measure] = {
+    "recall@5": recall_at(5),
+    "recall@10": recall_at(10),
+    "nDCG@10": ndcg,
+    "any hit@5": hit_at(5),
+    "session recall@10": session_recall,
+    "sessions of the first 10 turns": session_recall_of_turns,
+}
+_SIGNALS = {
+    "BM25 of the text itself": ("bm25",),
+    "the session's best three": ("session",),
+    "the person named": ("named",),
+    "an answer inherits its question's match, and the turn before": ("previous",),
+    "the turn after": ("next",),
+    "the date": ("date",),
+    "a question for a time": ("when",),
+    "that it is a question itself": ("is_question",),
+    "vectors, all": ("dense", "dense_next", "dense_session"),
+    "vector of the text itself": ("dense",),
+}
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,29 +84,10 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     service_cpu: float | None
     """Seconds of the service's process in those; with the embedder, where there is one."""
     database_cpu: float | None
+    floor: list[Searched]
     floor_seconds: list[float]
-
-
-def recall_at(k: int, one: Searched) -> float:
-    """Share of the question's gold turns among the first k."""
-    return len(one.asked.gold.intersection(one.found[:k])) / len(one.asked.gold)
-
-
-def ndcg(one: Searched, k: int = 10) -> float:
-    """Normalised discounted cumulative gain of the first k, each gold turn worth 1."""
-    gain = sum(1 / math.log2(place + 2) for place, turn in enumerate(one.found[:k]) if turn in one.asked.gold)
-    return gain / sum(1 / math.log2(place + 2) for place in range(min(k, len(one.asked.gold))))
-
-
-def session_recall(one: Searched, k: int = 10) -> float:
-    """Share of the sessions with gold turns that the first k turns come from."""
-    gold = {session_of(turn) for turn in one.asked.gold}
-    return len(gold.intersection(map(session_of, one.found[:k]))) / len(gold)
-
-
-def session_hit(one: Searched, k: int = 10) -> bool:
-    """Whether one of the first k turns comes from a session with a gold turn."""
-    return session_recall(one, k) > 0
+    current: dict[str, int]
+    """In how many knowledge updates the current version came first, by how they were told."""
 
 
 def store(caller: Caller, conversation: Conversation) -> None:
@@ -102,10 +113,12 @@ def store(caller: Caller, conversation: Conversation) -> None:
             )
 
 
-def search(caller: Caller, tenant: str, question: str, limit: int) -> list[str]:
-    """The ids of the turns found, best first."""
-    found = caller.post("/agent/search", query=question, tenant_id=tenant, limit=limit)
-    return [memory["source_citation"]["message_id"] for memory in found["memories"]]
+def search(caller: Caller, tenant: str, question: str) -> list[Hit]:
+    """The turns found, best first, with what each signal added."""
+    found = caller.post("/agent/search", query=question, tenant_id=tenant, limit=_LIMIT, explain=True)
+    return [
+        Hit(turn=memory["source_citation"]["message_id"], signals=memory["signals"]) for memory in found["memories"]
+    ]
 
 
 def answer(caller: Caller, tenant: str, question: str) -> tuple[bool, frozenset[str]]:
@@ -119,108 +132,157 @@ def answer(caller: Caller, tenant: str, question: str) -> tuple[bool, frozenset[
     return answered["refused"], frozenset(cited)
 
 
-def measure(running: Running, conversations: Sequence[Conversation], limit: int) -> Measured:
+def measure(running: Running, caller: Caller, conversations: Sequence[Conversation]) -> Measured:
     """Stores the conversations, asks their questions, and times the same questions as a plain SELECT."""
-    caller = running.caller("bench")
     began = time.perf_counter()
     for conversation in conversations:
         store(caller, conversation)
     ingestion = time.perf_counter() - began
-    asked = [(one.name, question) for one in conversations for question in one.questions if question.gold]
-    found = [search(caller, tenant, question.text, limit) for tenant, question in asked]
+    asked = questions_of(conversations)
+    found = [search(caller, tenant, question.text) for tenant, question in asked]
     processor = Processor(running)
-    seconds = [timed(lambda one=one: search(caller, one[0], one[1].text, _DEFAULT_LIMIT)) for one in asked]
+    seconds = [timed(lambda one=one: _plain_search(caller, one[0], one[1].text)) for one in asked]
     service_cpu, database_cpu = processor.spent()
     answers = [answer(caller, tenant, question.text) for tenant, question in asked]
+    floor, floor_seconds = asyncio.run(_floor(running.home, asked))
     return Measured(
         searched=[
-            Searched(asked=question, found=turns, refused=refused, cited=cited)
-            for (_, question), turns, (refused, cited) in zip(asked, found, answers, strict=True)
+            Searched(asked=question, hits=hits, refused=is_refused, cited=cited)
+            for (_, question), hits, (is_refused, cited) in zip(asked, found, answers, strict=True)
         ],
         search_seconds=seconds,
         turns=sum(conversation.turns for conversation in conversations),
         ingestion_seconds=ingestion,
         service_cpu=service_cpu,
         database_cpu=database_cpu,
-        floor_seconds=asyncio.run(_floor(running.home, [(tenant, question.text) for tenant, question in asked])),
+        floor=floor,
+        floor_seconds=floor_seconds,
+        current={
+            "subject and attribute given": updates.by_slot(caller, "by slot"),
+            "superseded by the caller": updates.by_verb(caller, "by verb"),
+            "text alone, `auto_supersede`": updates.by_itself(caller, "by itself"),
+        },
     )
 
 
-async def _floor(home: Path, asked: Sequence[tuple[str, str]]) -> list[float]:
+def questions_of(conversations: Sequence[Conversation]) -> list[tuple[str, Asked]]:
+    """Every question that has gold turns, with its tenant."""
+    return [(one.name, question) for one in conversations for question in one.questions if question.gold]
+
+
+def _plain_search(caller: Caller, tenant: str, question: str) -> None:
+    caller.post("/agent/search", query=question, tenant_id=tenant, limit=_DEFAULT_LIMIT)
+
+
+async def _floor(home: Path, asked: Sequence[tuple[str, Asked]]) -> tuple[list[Searched], list[float]]:
     with EmbeddedPostgres.open(home) as postgres:
         connection = await asyncpg.connect(postgres.dsn)
         try:
             statement = await connection.prepare(_FLOOR)
             seconds: list[float] = []
+            found: list[Searched] = []
             for tenant, question in asked:
                 began = time.perf_counter()
-                await statement.fetch(tenant, question)
+                rows = await statement.fetch(tenant, question.text)
                 seconds.append(time.perf_counter() - began)
-            return seconds
+                hits = [Hit(turn=row[0], signals={}) for row in rows]
+                found.append(Searched(asked=question, hits=hits, refused=not hits, cited=frozenset()))
+            return found, seconds
         finally:
             await connection.close()
 
 
-def quality(searched: Sequence[Searched]) -> str:
-    """Recall by category; the adversarial questions apart, not in the total."""
-    answerable = [one for one in searched if one.asked.category != ADVERSARIAL]
-    groups = [("**answerable**", answerable)]
-    groups += [(name, [one for one in searched if one.asked.category == kind]) for kind, name in CATEGORIES.items()]
-    signals: list[Callable[[Searched], float]] = [
-        lambda one: recall_at(5, one),
-        lambda one: recall_at(10, one),
-        ndcg,
-        session_recall,
-        session_hit,
-    ]
-    return table(
-        ["questions", "n", "recall@5", "recall@10", "nDCG@10", "session recall@10", "any session@10"],
-        [
-            [name, str(len(group)), *(_percent([signal(one) for one in group]) for signal in signals)]
-            for name, group in groups
-            if group
-        ],
-    )
+def quality(runs: dict[str, Measured]) -> str:
+    """Recall of the answerable questions by embedder, and by category; the adversarial questions apart."""
+    plain = next(iter(runs.values()))
+    rows = [["PostgreSQL alone: OR query, ts_rank", *_figures(answerable(plain.floor))]]
+    for name, measured in runs.items():
+        rows.append([f"**{_named(name)}, answerable**", *_figures(answerable(measured.searched))])
+        for kind, category in CATEGORIES.items():
+            group = [one for one in measured.searched if one.asked.category == kind]
+            if group:
+                rows.append([f"{_named(name)}, {category} ({len(group)})", *_figures(group)])
+    return table(["questions", *_MEASURES], rows)
 
 
-def answers(searched: Sequence[Searched]) -> str:
+def _figures(group: Sequence[Searched]) -> list[str]:
+    return [f"{percent(group, measure):.1f}" for measure in _MEASURES.values()]
+
+
+def signals(runs: dict[str, Measured]) -> str:
+    """recall@10 that is lost when a signal is left out of the sum (the others' weights as they are)."""
+    rows: list[list[str]] = []
+    for title, names in _SIGNALS.items():
+        row = [title]
+        for measured in runs.values():
+            group = answerable(measured.searched)
+            left = [one.without(names) for one in group]
+            row.append(f"{percent(group, recall_at(10)) - percent(left, recall_at(10)):+.1f}")
+        rows.append(row)
+    return table(["left out", *(f"lost recall@10, {_named(name)}" for name in runs)], rows)
+
+
+def answered(runs: dict[str, Measured]) -> str:
     """Extractive answers at the one threshold of `citations`: what is answered from a gold turn, what is refused."""
-    answerable = [one for one in searched if one.asked.category != ADVERSARIAL]
-    adversarial = [one for one in searched if one.asked.category == ADVERSARIAL]
-    return table(
-        ["answers without a model", "share"],
-        [
-            [
-                "answerable: answered citing a gold turn",
-                _percent([bool(one.cited & one.asked.gold) for one in answerable]),
-            ],
-            ["answerable: refused", _percent([one.refused for one in answerable])],
-            ["adversarial: refused", _percent([one.refused for one in adversarial])],
-            ["most citations of one answer", str(max(len(one.cited) for one in searched))],
-        ],
-    )
+    rows: list[tuple[str, list[str]]] = [
+        ("answerable: answered citing a gold turn, %", []),
+        ("answerable: refused, %", []),
+        ("adversarial: refused, %", []),
+        ("most citations of one answer", []),
+    ]
+    for measured in runs.values():
+        good, bad = answerable(measured.searched), adversarial(measured.searched)
+        figures = [
+            f"{percent(good, answered_from_gold):.1f}",
+            f"{percent(good, refused):.1f}",
+            f"{percent(bad, refused):.1f}" if bad else "–",
+            str(max(len(one.cited) for one in measured.searched)),
+        ]
+        for (_, row), figure in zip(rows, figures, strict=True):
+            row.append(figure)
+    return table(["answers without a model", *map(_named, runs)], [[title, *row] for title, row in rows])
 
 
-def speed(measured: Measured) -> str:
+def current(runs: dict[str, Measured]) -> str:
+    """Knowledge updates: the new version is found, the old one is not."""
+    told = list(next(iter(runs.values())).current)
+    of = len(updates.UPDATES)
+    rows = [[how, *(f"{measured.current[how]} of {of}" for measured in runs.values())] for how in told]
+    return table(["current version first", *map(_named, runs)], rows)
+
+
+def speed(runs: dict[str, Measured]) -> str:
     """Time and CPU of ingestion and search, beside the plain SELECT of the same run."""
-    seconds, floor = measured.search_seconds, measured.floor_seconds
-    return table(
-        ["speed", "figure"],
-        [
-            ["turns stored a second", f"{measured.turns / measured.ingestion_seconds:.0f}"],
-            ["search over HTTP, p50", _milliseconds(quantile(seconds, 0.5))],
-            ["search over HTTP, p95", _milliseconds(quantile(seconds, 0.95))],
-            ["raw asyncpg, 10 best by ts_rank, p50", _milliseconds(quantile(floor, 0.5))],
-            ["raw asyncpg, 10 best by ts_rank, p95", _milliseconds(quantile(floor, 0.95))],
-            ["ratio of the p50", f"{quantile(seconds, 0.5) / quantile(floor, 0.5):.1f}"],
-            ["CPU a search, service (embedder included)", _each(measured.service_cpu, len(seconds))],
-            ["CPU a search, PostgreSQL", _each(measured.database_cpu, len(seconds))],
-        ],
-    )
+    rows: dict[str, list[str]] = {}
+    for measured in runs.values():
+        seconds, floor = measured.search_seconds, measured.floor_seconds
+        figures = {
+            "turns stored a second": f"{measured.turns / measured.ingestion_seconds:.0f}",
+            "search over HTTP, p50": _milliseconds(quantile(seconds, 0.5)),
+            "search over HTTP, p95": _milliseconds(quantile(seconds, 0.95)),
+            "raw asyncpg, 10 best by ts_rank, p50": _milliseconds(quantile(floor, 0.5)),
+            "ratio of the p50": f"{quantile(seconds, 0.5) / quantile(floor, 0.5):.1f}",
+            "CPU a search, service (embedder included)": _each(measured.service_cpu, len(seconds)),
+            "CPU a search, PostgreSQL": _each(measured.database_cpu, len(seconds)),
+        }
+        for title, figure in figures.items():
+            rows.setdefault(title, []).append(figure)
+    return table(["speed", *map(_named, runs)], [[title, *row] for title, row in rows.items()])
 
 
-def _percent(values: Sequence[float]) -> str:
-    return f"{100 * sum(values) / len(values):.1f}" if values else "–"
+def by_model(caller: Caller, llm: dict[str, str], asked: Sequence[tuple[str, Asked]]) -> str:
+    """Accuracy of answers by a model, as the same model judges them."""
+    verdicts = judged.correct(llm, [question for _, question in asked], judged.answers(caller, llm, asked))
+    right = {
+        name: [ok for (_, question), ok in zip(asked, verdicts, strict=True) if question.category == kind]
+        for kind, name in CATEGORIES.items()
+    }
+    rows = [[name, str(len(group)), f"{100 * sum(group) / len(group):.1f}"] for name, group in right.items() if group]
+    return table([f"answers by {llm['model']}, judged by it", "n", "correct, %"], rows)
+
+
+def _named(embedder: str) -> str:
+    return "words alone" if embedder == "none" else embedder
 
 
 def _milliseconds(seconds: float) -> str:
@@ -235,19 +297,25 @@ def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.recall", description=__doc__)
     parser.add_argument("data", nargs="?", type=Path, default=locomo.DEFAULT_FILE, help="LoCoMo's JSON file")
-    parser.add_argument("--conversations", default="conv-26", help="names with commas, or `all`")
-    parser.add_argument("--embedder", default="minilm", choices=("minilm", "none"))
-    parser.add_argument("--limit", type=int, default=50, help="memories asked for in a search")
+    parser.add_argument("--conversations", default="all", help="names with commas, or `all`")
+    parser.add_argument("--embedders", default="none,minilm", help="names with commas")
     given = parser.parse_args()
     if not given.data.is_file():
         raise SystemExit(f"There is no file {given.data}: give the path of LoCoMo's JSON (make bench-recall DATA=…).")
     conversations = locomo.load(given.data, given.conversations)
-    with temporary_home() as home, serving(home, given.embedder) as running:
-        measured = measure(running, conversations, given.limit)
-    names = ", ".join(conversation.name for conversation in conversations)
-    print(f"LoCoMo, turn level, through the service: {names}; {measured.turns} turns; embedder {given.embedder}\n")
-    for part in (quality(measured.searched), answers(measured.searched), speed(measured)):
-        print(f"{part}\n")
+    runs: dict[str, Measured] = {}
+    for embedder in given.embedders.split(","):
+        with temporary_home() as home, serving(home, embedder) as running:
+            caller = running.caller("bench")
+            runs[embedder] = measure(running, caller, conversations)
+            if (llm := judged.chosen()) is not None:
+                print(by_model(caller, llm, questions_of(conversations)) + "\n")
+    turns = next(iter(runs.values())).turns
+    questions = len(next(iter(runs.values())).searched)
+    print(f"LoCoMo, turn level, through the service: {len(conversations)} conversations, {turns} turns, ", end="")
+    print(f"{questions} questions; memories of one turn each.\n")
+    for part in (quality, signals, answered, current, speed):
+        print(f"{part(runs)}\n")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aurra import ranking
-from aurra.ranking import DIALOG, LEXICAL_BM25, MENTIONED, Candidate, Corpus, Ranked, rank
+from aurra.ranking import CHAT, DIALOG, MENTIONED, Candidate, Corpus, Ranked, rank
 
 DAY = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 CORPUS = Corpus(pieces=100, mean_length=10.0, frequencies={"oslo": 2, "kim": 40, "unicorn": 0})
@@ -113,7 +113,7 @@ def test_candidates_without_any_match_are_still_ranked() -> None:
 def test_without_vectors_words_weigh_more() -> None:
     """The lexical pipeline alone has its own weight; no signal speaks of nearness."""
     found = one("oslo", candidate(lexemes={"oslo": 1}))
-    assert found.signals["bm25"] == LEXICAL_BM25
+    assert found.signals["bm25"] == DIALOG.bm25_alone
     assert not {name for name in found.signals if name.startswith("dense")}
     assert one("oslo", candidate(lexemes={"oslo": 1}, similarity=0.5)).signals["bm25"] == DIALOG.bm25
 
@@ -201,3 +201,30 @@ def test_coverage_counts_the_question_that_is_answered() -> None:
 def test_the_last_sentence_tells_whether_a_text_asks(text: str, asks: bool) -> None:
     """Closing quotes and brackets do not hide the mark."""
     assert ranking.ends_as_question(text) is asks
+
+
+def test_a_users_own_message_goes_before_the_assistants() -> None:
+    """In a chat what the user says of themselves is asked for; words and vectors being equal, it is first."""
+    words: dict[str, Any] = {"lexemes": {"oslo": 1}, "similarity": 0.5}
+    told = candidate(1, "I moved to Oslo.", role="user", **words)
+    echoed = candidate(2, "So you moved to Oslo.", role="assistant", **words)
+    assert [found.candidate.version.int for found in rank("Where did I move?", [echoed, told], CORPUS)] == [1, 2]
+    assert one("Where did I move?", told).signals["own"] == CHAT.own
+    named = candidate(1, "I moved to Oslo.", role="user", speaker="Kim", **words)
+    assert "own" not in one("Where did I move?", named).signals
+
+
+def test_a_question_in_a_chat_is_no_worse_for_asking() -> None:
+    """Users state their needs as questions; between people who are named a question is not the answer."""
+    asked = candidate(text="Can you help me move to Oslo?", role="user")
+    assert "is_question" not in one("Oslo", asked).signals
+    assert one("Oslo", candidate(text="Can you help me move to Oslo?", speaker="Kim")).signals["is_question"] < 0
+
+
+def test_long_texts_of_a_chat_are_not_preferred_for_their_length() -> None:
+    """BM25 discounts the length of chat messages more than that of facts, which are all short."""
+    short, long = (dict[str, Any](lexemes={"oslo": 1}, length=length) for length in (10, 200))
+    chat = [candidate(1, role="user", **short), candidate(2, role="user", **long)]
+    facts = [candidate(1, **short), candidate(2, **long)]
+    lost = [one("oslo", *both, number=2).signals["bm25"] for both in (chat, facts)]
+    assert lost[0] < lost[1]
