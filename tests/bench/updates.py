@@ -7,7 +7,6 @@ import msgspec
 
 from tests.bench.running import Caller, Failed
 
-
 _LIMIT = 100
 """Memories asked for: enough to show every old version that is still held to be current."""
 
