@@ -203,28 +203,37 @@ def test_the_last_sentence_tells_whether_a_text_asks(text: str, asks: bool) -> N
     assert ranking.ends_as_question(text) is asks
 
 
+LONG_TEXTS = Corpus(pieces=100, mean_length=90.0, frequencies={"oslo": 2})
+
+
+def in_chat(question: str, *candidates: Candidate) -> list[Ranked]:
+    """The ranking where texts are long, as an assistant's are."""
+    return rank(question, candidates, LONG_TEXTS)
+
+
 def test_a_users_own_message_goes_before_the_assistants() -> None:
     """In a chat what the user says of themselves is asked for; words and vectors being equal, it is first."""
     words: dict[str, Any] = {"lexemes": {"oslo": 1}, "similarity": 0.5}
     told = candidate(1, "I moved to Oslo.", role="user", **words)
     echoed = candidate(2, "So you moved to Oslo.", role="assistant", **words)
-    assert [found.candidate.version.int for found in rank("Where did I move?", [echoed, told], CORPUS)] == [1, 2]
-    assert one("Where did I move?", told).signals["own"] == CHAT.own
+    first, second = in_chat("Where did I move?", echoed, told)
+    assert (first.candidate, second.candidate) == (told, echoed)
+    assert first.signals["own"] == CHAT.own
     named = candidate(1, "I moved to Oslo.", role="user", speaker="Kim", **words)
-    assert "own" not in one("Where did I move?", named).signals
+    assert "own" not in in_chat("Where did I move?", named)[0].signals
 
 
 def test_a_question_in_a_chat_is_no_worse_for_asking() -> None:
-    """Users state their needs as questions; between people who are named a question is not the answer."""
+    """Users state their needs as questions; between people, named or not, a question is not the answer."""
     asked = candidate(text="Can you help me move to Oslo?", role="user")
-    assert "is_question" not in one("Oslo", asked).signals
+    assert "is_question" not in in_chat("Oslo", asked)[0].signals
+    assert one("Oslo", asked).signals["is_question"] == DIALOG.is_question
     assert one("Oslo", candidate(text="Can you help me move to Oslo?", speaker="Kim")).signals["is_question"] < 0
 
 
 def test_long_texts_of_a_chat_are_not_preferred_for_their_length() -> None:
     """BM25 discounts the length of chat messages more than that of facts, which are all short."""
-    short, long = (dict[str, Any](lexemes={"oslo": 1}, length=length) for length in (10, 200))
-    chat = [candidate(1, role="user", **short), candidate(2, role="user", **long)]
-    facts = [candidate(1, **short), candidate(2, **long)]
-    lost = [one("oslo", *both, number=2).signals["bm25"] for both in (chat, facts)]
-    assert lost[0] < lost[1]
+    short, long = (candidate(number, lexemes={"oslo": 1}, length=30 * number**2) for number in (1, 2))
+    facts = in_chat("oslo", short, long)
+    chat = in_chat("oslo", *(msgspec.structs.replace(text, role="user") for text in (short, long)))
+    assert chat[1].signals["bm25"] < facts[1].signals["bm25"] < facts[0].signals["bm25"]
