@@ -31,6 +31,14 @@ SELECT 0::bigint AS id, created_at AS at FROM account WHERE company_id = :compan
 -- What was answered to this idempotency key.
 SELECT key, fingerprint, answer FROM idempotency WHERE company_id = :company_id AND key = :key AND expires_at > :at
 
+-- fragment: keeping
+-- Answers, each for its idempotency key.
+INSERT INTO idempotency (company_id, key, fingerprint, answer, quotes, expires_at)
+SELECT :company_id, r.key, decode(r.fingerprint, 'base64'), decode(r.answer, 'base64'), r.quotes, :expires_at
+FROM json_to_recordset(:answers::json) AS r(key text, fingerprint text, answer text, quotes uuid[])
+ON CONFLICT (company_id, key) DO UPDATE
+SET fingerprint = excluded.fingerprint, answer = excluded.answer, quotes = excluded.quotes, expires_at = excluded.expires_at
+
 -- name: apply -> Applied
 -- Everything that the transactions of one commit write, in one statement: the head, the entries, the new rows, what closes,
 -- then what opens, and the answers kept for idempotency keys (24 hours; a few that are older go).
@@ -118,12 +126,7 @@ expired AS (
     SELECT i.key FROM idempotency i
     WHERE i.company_id = :company_id AND i.expires_at <= :at AND NOT EXISTS (
       SELECT 1 FROM json_to_recordset(:answers::json) AS r(key text) WHERE r.key = i.key) ORDER BY i.expires_at LIMIT 20)),
-answered AS (
-  INSERT INTO idempotency (company_id, key, fingerprint, answer, quotes, expires_at)
-  SELECT :company_id, r.key, decode(r.fingerprint, 'base64'), decode(r.answer, 'base64'), r.quotes, :expires_at
-  FROM json_to_recordset(:answers::json) AS r(key text, fingerprint text, answer text, quotes uuid[])
-  ON CONFLICT (company_id, key) DO UPDATE
-  SET fingerprint = excluded.fingerprint, answer = excluded.answer, quotes = excluded.quotes, expires_at = excluded.expires_at)
+answered AS ({keeping})
 SELECT (SELECT count(*) FROM head) AS heads, (SELECT count(*) FROM closing) AS closed, (SELECT count(*) FROM opening) AS opened
 
 -- name: erase -> Count
@@ -132,8 +135,4 @@ SELECT erase(:company_id, :entry, :memories, :contents, :sources, :slots, :tombs
 
 -- name: store_answers
 -- Keeps answers where nothing else is written: of an erasure, of a duplicate.
-INSERT INTO idempotency (company_id, key, fingerprint, answer, quotes, expires_at)
-SELECT :company_id, r.key, decode(r.fingerprint, 'base64'), decode(r.answer, 'base64'), r.quotes, :expires_at
-FROM json_to_recordset(:answers::json) AS r(key text, fingerprint text, answer text, quotes uuid[])
-ON CONFLICT (company_id, key) DO UPDATE
-SET fingerprint = excluded.fingerprint, answer = excluded.answer, quotes = excluded.quotes, expires_at = excluded.expires_at
+{keeping}
