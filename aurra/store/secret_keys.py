@@ -78,5 +78,5 @@ def _make(file: Path) -> None:
     with contextlib.suppress(FileExistsError):
         # Unlike a rename, a link never replaces what is there.
         os.link(new, file)
-        log.info("made a secret key; keep it with the backups of the database, and apart from them", file=str(file))
+        log.info("made a secret key; back it up, apart from the database", file=str(file))
     new.unlink()

@@ -85,7 +85,8 @@ def failure_of(error: Exception) -> Failure:
         return _failure_of_status(response)
     match error if isinstance(error, httpx2.TransportError | AnswerTooLong | EncodingRefused) else error.__cause__:
         case AddressRefused():
-            return Failure("this server may not connect to that address", refused=True)
+            kind = "this server may not connect to that address (see AURRA_LLM_ALLOWED_NETWORKS)"
+            return Failure(kind, refused=True)
         case AnswerTooLong():
             return Failure("answered with too much", answered=True)
         case EncodingRefused():
