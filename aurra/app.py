@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 from uuid import UUID
 
@@ -18,10 +18,13 @@ from aurra.errors import AurraError, BadRequest, CannotStart, NotFound, Unavaila
 from aurra.faces import openapi, rest
 from aurra.ops import OPERATIONS
 from aurra.ops.models import default_model
+from aurra.providers import outgoing
+from aurra.providers.base import LanguageModel, ModelChoice
 from aurra.providers.embed import open_embedder
 from aurra.providers.llm import open_model
 from aurra.settings import Settings
 from aurra.store import accounts, migrate, pool
+from aurra.store.secret_keys import SecretKeys
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -29,6 +32,8 @@ AnyRequest = Request[Any, Any, Any]
 @contextlib.asynccontextmanager
 async def open_service(settings: Settings, dsn: str, clock: Clock = database_clock) -> AsyncGenerator[Service]:
     """A service on a migrated database. Raises CannotStart when it would not be safe to serve."""
+    secret_keys = SecretKeys(settings)
+    opener = _opener(settings)
     await migrate.require_safe(dsn)
     database = await pool.open_database(dsn, size=settings.aurra_pool_size)
     embedder = None
@@ -41,8 +46,9 @@ async def open_service(settings: Settings, dsn: str, clock: Clock = database_clo
             settings=settings,
             database=database,
             embedder=embedder,
-            open_model=open_model,
+            open_model=opener,
             cursor_secret=secret,
+            secret_keys=secret_keys,
             clock=clock,
         )
         yield service
@@ -63,6 +69,20 @@ async def working(service: Service) -> AsyncGenerator[None]:
     finally:
         task.cancel()
         await asyncio.wait((task,))
+
+
+def _opener(settings: Settings) -> Callable[[ModelChoice], LanguageModel]:
+    """Opens models within the settings' budget; those that are not the operator's, where they may be alone."""
+    networks = outgoing.networks(settings.aurra_llm_allowed_networks, "AURRA_LLM_ALLOWED_NETWORKS")
+
+    def open_(choice: ModelChoice) -> LanguageModel:
+        return open_model(
+            choice,
+            budget_seconds=settings.aurra_llm_budget_seconds,
+            reach=None if choice.is_operators else networks,
+        )
+
+    return open_
 
 
 async def _require_model(settings: Settings) -> None:

@@ -14,8 +14,13 @@ from aurra import texts
 from aurra.changes import NORMAL_TRUST, Verb
 from aurra.errors import NotFound
 from aurra.providers.base import Embedder, LanguageModel, ModelChoice
+from aurra.providers.breaker import Breaker
+from aurra.providers.bulkhead import Bulkhead
 from aurra.settings import Settings
+from aurra.store import providers
 from aurra.store.pool import Database
+from aurra.store.providers import ProviderRow
+from aurra.store.secret_keys import SecretKeys
 from aurra.types.accounts import AgentSettings
 
 Clock = Callable[[], dt.datetime | None]
@@ -66,6 +71,37 @@ class Callers:
         self._known = {hash_: known for hash_, known in self._known.items() if known[1].key_id != key_id}
 
 
+class StoredModels:
+    """The accounts' own models, as stored: each is looked up again after `SECONDS`, as keys are."""
+
+    SECONDS = 3.0
+    MOST = 10_000
+
+    def __init__(self) -> None:
+        self._known: dict[UUID, tuple[float, ProviderRow | None]] = {}
+        self._changes = 0
+
+    async def find(self, database: Database, company_id: UUID) -> ProviderRow | None:
+        """The account's model; None where it has none of its own."""
+        known = self._known.get(company_id)
+        if known and time.monotonic() - known[0] < self.SECONDS:
+            return known[1]
+        begun, changes = time.monotonic(), self._changes
+        async with database.read(company_id) as tx:
+            row = await providers.find(tx)
+        # What was read before a change must not outlive it.
+        if changes == self._changes:
+            if len(self._known) >= self.MOST:
+                self._known.clear()
+            self._known[company_id] = (begun, row)
+        return row
+
+    def forget(self, company_id: UUID) -> None:
+        """It has changed: the next request looks it up."""
+        self._changes += 1
+        self._known.pop(company_id, None)
+
+
 class Service(msgspec.Struct, kw_only=True):
     """The parts of a running service; made once by `app.py`."""
 
@@ -74,8 +110,12 @@ class Service(msgspec.Struct, kw_only=True):
     embedder: Embedder | None
     open_model: Callable[[ModelChoice], LanguageModel]
     cursor_secret: bytes
+    secret_keys: SecretKeys
     clock: Clock = database_clock
     callers: Callers = msgspec.field(default_factory=Callers)
+    stored_models: StoredModels = msgspec.field(default_factory=StoredModels)
+    breaker: Breaker = msgspec.field(default_factory=Breaker)
+    bulkhead: Bulkhead = msgspec.field(default_factory=Bulkhead)
     writers: dict[UUID, deque[Any]] = msgspec.field(default_factory=dict)
     """The writes of each account that wait for a commit, while one is under way."""
     tasks: set[asyncio.Task[None]] = msgspec.field(default_factory=set)

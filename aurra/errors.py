@@ -33,6 +33,7 @@ CODES: dict[str, tuple[int, str]] = {
     "duplicate_header": (400, "Send each of Authorization, Host and Content-Length once."),
     "validation_failed": (400, "Send a value inside the range that the message names."),
     "bad_provider": (400, "Name a provider this server has, and what it needs, in `llm`."),
+    "no_secret_key": (400, "Have the operator set AURRA_SECRET_KEYS; `aurra secrets new` makes a key for it."),
     "llm_provider_refused": (400, "Check provider, model, api_key and base_url in `llm`; the provider refused them."),
     "not_authenticated": (401, "Send the header Authorization: Bearer aurra_…"),
     "invalid_key": (401, "Check the key; `aurra keys create` makes a new one."),
@@ -61,6 +62,7 @@ CODES: dict[str, tuple[int, str]] = {
     "rate_limited": (429, "Retry after the seconds in Retry-After."),
     "internal": (500, "Retry; if it stays, report the request_id."),
     "llm_provider_error": (503, "Retry after the seconds in Retry-After; the provider did not answer as it should."),
+    "stored_key_unreadable": (503, "Send `api_key` anew, or have the operator put the key back that sealed it."),
     "unavailable": (503, "Retry after the seconds in Retry-After."),
     "embedder_unavailable": (503, "Retry after the seconds in Retry-After; nothing was stored."),
     "write_outcome_unknown": (503, "Retry with the same Idempotency-Key; the record tells whether it was stored."),
@@ -162,14 +164,20 @@ class Unavailable(AurraError):
 
 
 class ProviderError(Unavailable):
-    """A model's provider failed; `detail` is the contract's object. `refused`: it is the caller's key or model."""
+    """A model's provider failed; `detail` is the contract's object. `refused`: it is the caller's key or model.
 
-    def __init__(self, provider: str, message: str, *, refused: bool = False, retry_after: int = 1) -> None:
+    `is_outage`: the provider did not answer at all, or said that it cannot; another call would likely end alike.
+    """
+
+    def __init__(
+        self, provider: str, message: str, *, refused: bool = False, answered: bool = False, retry_after: int = 1
+    ) -> None:
         super().__init__(
             {"error": "llm_provider_error", "provider": provider, "message": message},
             code="llm_provider_refused" if refused else "llm_provider_error",
             retry_after=None if refused else retry_after,
         )
+        self.is_outage = not refused and not answered
 
 
 class CannotStart(Exception):

@@ -33,9 +33,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ""
     )
     aurra_llm_allow_base_urls: Annotated[
-        bool, Meta(description="Whether a request may name a `base_url` of its own in `llm`.")
+        bool, Meta(description="Whether requests and accounts may name a `base_url` of their own.")
     ] = True
+    aurra_llm_allowed_networks: Annotated[
+        str, Meta(description="Networks beside the public Internet where models of requests and accounts may be.")
+    ] = ""
+    aurra_llm_budget_seconds: Annotated[
+        float, Meta(description="What a call to a model may take, with all its attempts.")
+    ] = 30.0
+    aurra_secret_keys: Annotated[
+        str, Meta(description="Keys that seal the stored keys of models; the first seals, all open.")
+    ] = ""
     aurra_log_level: Annotated[str, Meta(description="`debug`, `info`, `warning` or `error`.")] = "info"
+
+    def __repr__(self) -> str:
+        hidden = {"aurra_llm_api_key", "aurra_secret_keys", "database_url"}
+        shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in hidden)
+        return f"Settings({', '.join(shown)})"
 
     @property
     def home(self) -> Path:
@@ -56,10 +70,15 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         settings = msgspec.convert(given, Settings, strict=False)
     except msgspec.ValidationError as error:
         name = re.sub(r".*\$\.(\w+).*", r"\1", str(error)).upper()
-        wanted = "true or false" if "`bool`" in str(error) else "a whole number"
+        kinds = {"`bool`": "true or false", "`float`": "a number"}
+        wanted = next((kind for type_, kind in kinds.items() if type_ in str(error)), "a whole number")
         raise CannotStart(f"{name}={environment.get(name, '')!r} cannot be used: it must be {wanted}.") from error
     if not 0 <= settings.port <= 65535:
         raise CannotStart(f"PORT={settings.port} is not a port: use 0 to 65535.")
+    if not 0 < settings.aurra_llm_budget_seconds <= 600:
+        raise CannotStart(
+            f"AURRA_LLM_BUDGET_SECONDS={settings.aurra_llm_budget_seconds:g} cannot be used: more than 0, at most 600."
+        )
     if settings.dsn and not settings.dsn.startswith("postgresql://"):
         raise CannotStart("DATABASE_URL must begin with postgresql:// or postgres://.")
     return settings

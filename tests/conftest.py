@@ -11,6 +11,7 @@ import httpx2
 import msgspec
 import pytest
 
+from aurra import sealing
 from aurra.app import build_app, open_service
 from aurra.context import Service
 from aurra.keys import parse_scopes
@@ -59,6 +60,13 @@ def _json(response: httpx2.Response) -> dict[str, Any]:
     return response.json()
 
 
+def client_at(service: Service, account: Account) -> httpx2.AsyncClient:
+    """A client of another service than the tests' own, which presents the account's key."""
+    app: Any = build_app(service)
+    transport = httpx2.ASGITransport(app)
+    return httpx2.AsyncClient(transport=transport, base_url="http://aurra", headers=account.client.headers)
+
+
 MakeAccount = Callable[..., Awaitable[Account]]
 
 
@@ -90,7 +98,9 @@ def hand_clock(clock: HandClock) -> Iterator[HandClock]:
 async def service(dsn: str, clock: HandClock) -> AsyncIterator[Service]:
     """The service of all tests."""
     await migrate.migrate(dsn)
-    async with open_service(read_settings({}), dsn, clock) as running:
+    # The scripted providers are on this machine.
+    settings = read_settings({"AURRA_LLM_ALLOWED_NETWORKS": "127.0.0.0/8", "AURRA_SECRET_KEYS": sealing.new_key()})
+    async with open_service(settings, dsn, clock) as running:
         yield running
 
 

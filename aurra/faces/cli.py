@@ -1,5 +1,7 @@
-"""The operator's commands: migrate, accounts, keys, doctor, conformance. `main.py` adds `serve`; they work while it
-runs."""
+"""The operator's commands: migrate, accounts, keys, secrets, doctor, conformance. `main.py` adds `serve`.
+
+They work while it runs.
+"""
 
 import asyncio
 import sys
@@ -9,7 +11,7 @@ from typing import Any
 import click
 import msgspec
 
-from aurra import __version__, keys
+from aurra import __version__, keys, sealing
 from aurra.conformance import playing, report
 from aurra.conformance.expecting import KeyRefused, Unreachable
 from aurra.conformance.law import Law
@@ -177,6 +179,27 @@ def _as_json(account: str, verdict: Verdict) -> str:
         "why": verdict.why,
     }
     return msgspec.json.encode(shown).decode()
+
+
+@main.group("secrets")
+def secrets_group() -> None:
+    """The installation's secret keys: they seal what is stored of models' keys."""
+
+
+@secrets_group.command("new")
+def new_secret() -> None:
+    """Print a fresh key for AURRA_SECRET_KEYS; nothing is changed."""
+    click.echo(sealing.new_key())
+
+
+@secrets_group.command("rewrap")
+def rewrap_secrets() -> None:
+    """Seal all that is stored with the first of AURRA_SECRET_KEYS again; the others may go afterwards.
+
+    Exit code 1 if something cannot be opened; it stays as it is.
+    """
+    if not run(examining.rewrap(read_settings())):
+        sys.exit(1)
 
 
 @main.command()

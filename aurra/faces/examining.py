@@ -1,4 +1,4 @@
-"""`aurra doctor`: the installation, and invariants of live data."""
+"""`aurra doctor`: the installation, and invariants of live data. `aurra secrets rewrap`: all that is sealed, anew."""
 
 from collections.abc import AsyncIterator
 
@@ -7,9 +7,11 @@ import msgspec
 
 from aurra.errors import CannotStart
 from aurra.providers.embed import open_embedder
+from aurra.sealing import CannotOpen
 from aurra.settings import Settings
 from aurra.store import migrate, provision
-from aurra.store.accounts import open_directory
+from aurra.store.accounts import AccountRow, Directory, open_directory
+from aurra.store.secret_keys import SecretKeys
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -32,6 +34,25 @@ async def examine(settings: Settings) -> bool:
     return well
 
 
+async def rewrap(settings: Settings) -> bool:
+    """Every stored key that can be opened is sealed with the first secret key; prints each that was not, or cannot be.
+
+    Whether all could be opened.
+    """
+    well, changed = True, 0
+    if (ring := SecretKeys(settings).find()) is None:
+        raise CannotStart("There is no secret key: set AURRA_SECRET_KEYS; `aurra secrets new` makes one.")
+    async with provision.database(settings) as dsn, open_directory(dsn) as directory:
+        for account in await directory.list_accounts():
+            try:
+                changed += await directory.rewrap_stored_key(account, ring)
+            except CannotOpen as error:
+                click.echo(f"FAIL account {account.name}: {_unreadable(error)}")
+                well = False
+    click.echo(f"{changed} stored keys are sealed with {ring.first} now; all others were")
+    return well
+
+
 async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     embedder = open_embedder(settings.aurra_embedder)
     if embedder is None:
@@ -48,11 +69,11 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
             return
         await migrate.require_safe(dsn)
         yield Finding(True, "role aurra_app can neither bypass row-level security nor rewrite the past")
-        async for finding in _accounts(dsn):
+        async for finding in _accounts(dsn, SecretKeys(settings)):
             yield finding
 
 
-async def _accounts(dsn: str) -> AsyncIterator[Finding]:
+async def _accounts(dsn: str, secret_keys: SecretKeys) -> AsyncIterator[Finding]:
     async with open_directory(dsn) as directory:
         for account in await directory.list_accounts():
             count = await directory.count(account)
@@ -71,3 +92,18 @@ async def _accounts(dsn: str) -> AsyncIterator[Finding]:
                 f"account {account.name}: {count.memories} memories; this period's meter {count.writes_used}, "
                 f"memories first committed in it {count.memories_in_period}",
             )
+            if finding := await _stored_key(directory, account, secret_keys):
+                yield finding
+
+
+async def _stored_key(directory: Directory, account: AccountRow, secret_keys: SecretKeys) -> Finding | None:
+    """Whether the key of the account's model can be opened; None where none is stored."""
+    try:
+        by = await directory.try_stored_key(account, secret_keys.find())
+    except CannotOpen as error:
+        return Finding(False, f"account {account.name}: {_unreadable(error)}")
+    return Finding(True, f"account {account.name}: the stored key of its model opens with {by}") if by else None
+
+
+def _unreadable(error: CannotOpen) -> str:
+    return f"the stored key of its model cannot be opened: {error}"

@@ -27,7 +27,7 @@ from aurra.types.questions import Answered, ChainLink, Citation, ProofTree, Ques
 async def query(ctx: Context, request: Question) -> Answered:
     """Answers a question from memories alone, each sentence with its citation; refuses when they do not suffice."""
     text = searching.checked_text(request.question, "question")
-    choice = models.choose(ctx, request.llm)
+    choice = await models.choose(ctx, request.llm)
     vector = await searching.embedded(ctx, text)
     async with ctx.database.read(ctx.company_id) as tx:
         result = await searching.find(ctx, tx, text, vector, request)

@@ -177,7 +177,7 @@ async def _facts(
     ctx: Context, request: MemoryWrite, turns: list[Turn]
 ) -> tuple[Extraction, list[extraction.Fact], int]:
     """How facts were made, those that hold, and how many were proposed."""
-    choice = models.choose(ctx, request.llm)
+    choice = await models.choose(ctx, request.llm)
     if request.extraction == "verbatim":
         facts = extraction.verbatim(turns)
         return Extraction(mode="verbatim"), facts, len(facts)

@@ -58,6 +58,8 @@ class ModelChoice(msgspec.Struct, frozen=True, kw_only=True):
     api_key: Secret | None = None
     base_url: str | None = None
     extra: dict[str, Any] = {}
+    is_operators: bool = False
+    """The server's own default: its address is the operator's, and may be anywhere."""
 
 
 class Completion(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +70,7 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     rung: str
     """How it was obtained: `json_schema`, `json_object`, `tool_call` or `repaired`."""
     input_tokens: int = 0
+    """As the provider counted the request that was answered; 0 where it does not say."""
     output_tokens: int = 0
 
 

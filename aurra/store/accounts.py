@@ -11,7 +11,8 @@ import msgspec
 from aurra import chain, keys, plans
 from aurra.changes import NORMAL_TRUST
 from aurra.errors import CannotStart
-from aurra.store import ledger, pool, verifying
+from aurra.sealing import CannotOpen, KeyRing
+from aurra.store import ledger, pool, providers, verifying
 from aurra.store.pool import Transaction
 from aurra.store.queries import load
 from aurra.store.verifying import Verdict
@@ -147,6 +148,30 @@ class Directory:
         if row is None:
             raise CannotStart(f"The account {account.name!r} has no ledger.")
         return row
+
+    async def try_stored_key(self, account: AccountRow, ring: KeyRing | None) -> str | None:
+        """Id of the key that sealed the stored key of the account's model; None without one. Raises `CannotOpen`."""
+        async with self._act(account.id) as tx:
+            row = await providers.find(tx)
+        if row is None or row.sealed is None:
+            return None
+        if ring is None:
+            raise CannotOpen("this installation has no secret key")
+        providers.opened(account.id, row, ring)
+        return row.sealed.by
+
+    async def rewrap_stored_key(self, account: AccountRow, ring: KeyRing) -> bool:
+        """The stored key of the account's model is sealed with the ring's first key; whether it was not before.
+
+        Raises `CannotOpen`.
+        """
+        async with self._act(account.id) as tx:
+            row = await providers.lock(tx)
+            if row is None or row.sealed is None or row.sealed.by == ring.first:
+                return False
+            key = providers.opened(account.id, row, ring) or ""
+            await providers.reseal(tx, ring.seal(key, providers.bound_to(account.id, row.provider, row.base_url)))
+            return True
 
     async def verify(self, account: AccountRow) -> Verdict:
         """Whether the account's chain says what is stored, in one snapshot; writers go on meanwhile."""

@@ -569,7 +569,10 @@ async def test_a_guarding_transport_is_asked_for_every_connection(name: str) -> 
     async with scripted() as provider, opened(provider.choice(name), transport=Guard()) as model:
         with pytest.raises(ProviderError) as raised:
             await complete(model)
-    assert (kind(raised.value), raised.value.status) == ("this server may not connect to that address", 400)
+    assert (kind(raised.value), raised.value.status) == (
+        "this server may not connect to that address (see AURRA_LLM_ALLOWED_NETWORKS)",
+        400,
+    )
     assert provider.requests == []
 
 

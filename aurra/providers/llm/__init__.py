@@ -1,12 +1,15 @@
 """Language models by name: an adapter's own, or a preset of the openai adapter."""
 
 import urllib.parse
+from collections.abc import Iterator
 
 import httpx2
 import msgspec
 
 from aurra.errors import BadRequest
 from aurra.providers.base import LanguageModel, ModelChoice, Secret
+from aurra.providers.llm import http
+from aurra.providers.outgoing import Networks
 
 
 class Preset(msgspec.Struct, frozen=True):
@@ -34,22 +37,22 @@ _OURS = {"model", "messages", "system", "stream", "n", "response_format", "tools
 
 
 def open_model(
-    choice: ModelChoice, *, budget_seconds: float = 30.0, transport: httpx2.AsyncBaseTransport | None = None
+    choice: ModelChoice,
+    *,
+    budget_seconds: float = 30.0,
+    transport: httpx2.AsyncBaseTransport | None = None,
+    reach: Networks | None = None,
 ) -> LanguageModel:
     """A model ready to be asked; who opens it closes it. Nothing is sent yet.
 
-    `transport` makes the connections instead of the usual one; it raises `http.AddressRefused` where it must not.
+    With `reach`, it is asked only at addresses of the public Internet and of these networks; `transport` makes the
+    connections instead of the usual one, and raises `http.AddressRefused` where it must not.
     Raises BadRequest (`bad_provider`) that says what to change.
     """
-    preset = PRESETS.get(choice.provider)
-    if preset is None:
-        raise _bad("provider", f"`llm.provider` is none of: {', '.join(sorted(PRESETS))}.")
-    if not choice.model:
-        raise _bad("model", f"{choice.provider} needs a model: send `llm.model`.")
-    key = _checked_key(choice, preset)
-    if taken := sorted(_OURS & choice.extra.keys()):
-        raise _bad("extra", f"`llm.extra` may not set `{taken[0]}`; Aurra does.")
-    base_url = _checked_base_url(choice, preset)
+    base_url = check(choice)
+    if transport is None and reach is not None:
+        transport = http.checked(reach)
+    key = choice.api_key if choice.api_key and choice.api_key.reveal() else None
     if choice.provider == "anthropic" and key is not None:
         return _open_anthropic(choice, base_url, key, budget_seconds, transport)
     # Imported here: it takes a second, and `extractive` needs none of it.
@@ -64,6 +67,16 @@ def open_model(
         budget_seconds=budget_seconds,
         transport=transport,
     )
+
+
+def check(choice: ModelChoice, prefix: str = "llm.") -> str:
+    """The address to ask, where nothing is missing and nothing is given that cannot be.
+
+    Raises BadRequest (`bad_provider`) naming the field, with the prefix, and what to change.
+    """
+    for field, sentence in _faults(choice):
+        raise BadRequest(sentence.replace("llm.", prefix), code="bad_provider", param=f"{prefix}{field}")
+    return choice.base_url or PRESETS[choice.provider].base_url or ""
 
 
 def _open_anthropic(
@@ -86,35 +99,45 @@ def _open_anthropic(
             transport=transport,
         )
     except ImportError:
-        raise _bad("provider", "anthropic needs an extra: pip install 'aurra-server[anthropic]'.") from None
+        raise BadRequest(
+            "anthropic needs an extra: pip install 'aurra-server[anthropic]'.",
+            code="bad_provider",
+            param="llm.provider",
+        ) from None
 
 
-def _checked_key(choice: ModelChoice, preset: Preset) -> Secret | None:
-    if choice.api_key is None or not choice.api_key.reveal():
-        if preset.needs_key:
-            raise _bad("provider", f"{choice.provider} needs a key: send `llm.api_key`.")
-        return None
-    if not all("!" <= character <= "~" for character in choice.api_key.reveal()):
-        raise _bad("api_key", "`llm.api_key` has a character that no key has; check that it was copied whole.")
-    return choice.api_key
-
-
-def _checked_base_url(choice: ModelChoice, preset: Preset) -> str:
-    """An http or https address with nothing secret in it, for addresses are logged."""
+def _faults(choice: ModelChoice) -> Iterator[tuple[str, str]]:
+    """Each field that is wrong, with the sentence that says what to change."""
+    preset = PRESETS.get(choice.provider)
+    if preset is None:
+        yield "provider", f"`llm.provider` is none of: {', '.join(sorted(PRESETS))}."
+        return
+    key = choice.api_key.reveal() if choice.api_key else ""
+    if not choice.model:
+        yield "model", f"{choice.provider} needs a model: send `llm.model`."
+    if not key and preset.needs_key:
+        yield "provider", f"{choice.provider} needs a key: send `llm.api_key`."
+    if not all("!" <= character <= "~" for character in key):
+        yield "api_key", "`llm.api_key` has a character that no key has; check that it was copied whole."
+    if taken := sorted(_OURS & choice.extra.keys()):
+        yield "extra", f"`llm.extra` may not set `{taken[0]}`; Aurra does."
     base_url = choice.base_url or preset.base_url
     if base_url is None:
-        raise _bad("provider", f"{choice.provider} needs an address: send `llm.base_url`.")
+        yield "provider", f"{choice.provider} needs an address: send `llm.base_url`."
+    elif sentence := _wrong_address(base_url):
+        yield "base_url", sentence
+
+
+def _wrong_address(base_url: str) -> str:
+    """What is wrong with it: it must be http or https with nothing secret in it, for addresses are logged."""
     try:
         parts = urllib.parse.urlsplit(base_url)
         port = parts.port
-    except ValueError:
-        raise _bad("base_url", "`llm.base_url` is not an address.") from None
+        httpx2.URL(base_url)
+    except (ValueError, httpx2.InvalidURL):
+        return "`llm.base_url` is not an address."
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise _bad("base_url", "`llm.base_url` must begin with http:// or https:// and name a host.")
+        return "`llm.base_url` must begin with http:// or https:// and name a host."
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise _bad("base_url", "`llm.base_url` must not hold a user, a password, a query or a fragment.")
-    return base_url
-
-
-def _bad(field: str, sentence: str) -> BadRequest:
-    return BadRequest(sentence, code="bad_provider", param=f"llm.{field}")
+        return "`llm.base_url` must not hold a user, a password, a query or a fragment."
+    return ""

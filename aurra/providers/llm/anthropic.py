@@ -98,7 +98,7 @@ def _completion(body: bytes, schema: dict[str, Any]) -> Completion | Failure:
     except (ValueError, RecursionError):
         return unusable("answered with no valid JSON")
     if answer.stop_reason == "refusal":
-        return Failure("the model refused")
+        return Failure("the model refused", answered=True)
     if not answer.content:
         return unusable("answered with nothing")
     try:

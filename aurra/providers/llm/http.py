@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator, Mapping
 
 import httpx2
 
+from aurra.providers.outgoing import AddressRefused, Checked, Networks
+
+__all__ = ["ANSWER_LIMIT", "AddressRefused", "AnswerTooLong", "EncodingRefused", "checked", "open_client", "seal"]
+
 ANSWER_LIMIT = 4 * 1024 * 1024
 """Bytes of a provider's answer that are read."""
 
 CONNECT_SECONDS = 5.0
 
 _SENT = {"host", "accept", "accept-encoding", "connection", "content-type", "content-length", "anthropic-version"}
-
-
-class AddressRefused(httpx2.ConnectError):
-    """For the transport given to `open_model`: this server may not connect there. Not tried again."""
 
 
 class AnswerTooLong(Exception):
@@ -35,6 +35,11 @@ def open_client(budget_seconds: float, transport: httpx2.AsyncBaseTransport | No
         timeout=httpx2.Timeout(budget_seconds, connect=min(CONNECT_SECONDS, budget_seconds)),
         headers={"Accept-Encoding": "identity"},
     )
+
+
+def checked(allowed: Networks) -> Checked:
+    """A transport that connects to the public Internet and to these networks alone."""
+    return Checked(_tls(), allowed)
 
 
 def seal(client: httpx2.AsyncClient, credentials: Mapping[str, str]) -> None:

@@ -163,7 +163,7 @@ def _completion(rung: Rung, body: bytes, schema: dict[str, Any]) -> Completion |
         return unusable("answered with nothing")
     finish_reason = answer.choices[0].finish_reason
     if message.refusal or finish_reason == "content_filter":
-        return Failure("the model refused")
+        return Failure("the model refused", answered=True)
     try:
         value, obtained = _value(rung, message, schema)
     except structured.Unusable as fault:

@@ -42,7 +42,7 @@ class Failure(msgspec.Struct, frozen=True):
     wait: float | None = None
     """Seconds that the provider asked to wait."""
     answered: bool = False
-    """The provider answered, but not with what was asked; it can be asked again at once."""
+    """The provider answered, but not with what was asked; where it is asked again, then at once."""
 
 
 async def within_budget(
@@ -68,6 +68,7 @@ async def within_budget(
         provider,
         f"{provider}: {outcome.kind}",
         refused=outcome.refused,
+        answered=outcome.answered,
         retry_after=min(max(1, math.ceil(outcome.wait or 0)), LONGEST_RETRY_AFTER),
     )
 
@@ -84,11 +85,12 @@ def failure_of(error: Exception) -> Failure:
         return _failure_of_status(response)
     match error if isinstance(error, httpx2.TransportError | AnswerTooLong | EncodingRefused) else error.__cause__:
         case AddressRefused():
-            return Failure("this server may not connect to that address", refused=True)
+            kind = "this server may not connect to that address (see AURRA_LLM_ALLOWED_NETWORKS)"
+            return Failure(kind, refused=True)
         case AnswerTooLong():
-            return Failure("answered with too much")
+            return Failure("answered with too much", answered=True)
         case EncodingRefused():
-            return Failure("answered compressed, unasked")
+            return Failure("answered compressed, unasked", answered=True)
         case httpx2.TimeoutException():
             return Failure("timed out", attempts=TRANSIENT)
         case httpx2.ConnectError():

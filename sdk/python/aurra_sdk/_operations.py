@@ -167,6 +167,33 @@ MEMORIES_BULK = Operation(
     has_tenant=False,
     tenant_inside=("memories",),
 )
+PROVIDER_GET = Operation(
+    name="provider.get",
+    method="GET",
+    path="/agent/provider",
+    answer=types.ProviderSettings,
+    is_idempotent=False,
+    is_repeatable=True,
+    has_tenant=False,
+)
+PROVIDER_UPDATE = Operation(
+    name="provider.update",
+    method="PATCH",
+    path="/agent/provider",
+    answer=types.ProviderSettings,
+    is_idempotent=False,
+    is_repeatable=True,
+    has_tenant=False,
+)
+PROVIDER_DELETE = Operation(
+    name="provider.delete",
+    method="DELETE",
+    path="/agent/provider",
+    answer=types.ProviderSettings,
+    is_idempotent=False,
+    is_repeatable=False,
+    has_tenant=False,
+)
 SUBJECTS_LIST = Operation(
     name="subjects.list",
     method="GET",

@@ -48,6 +48,7 @@ __all__ = [
     "ProfilePiece",
     "ProofTree",
     "Provenance",
+    "ProviderSettings",
     "Receipt",
     "Restored",
     "Retracted",
@@ -810,6 +811,23 @@ class BulkWritten(Answer, kw_only=True):
     transaction: TransactionRef
     receipt: Receipt
     dry_run: bool = False
+
+
+class ProviderSettings(Answer, kw_only=True):
+    """The account's own model; all null where none is set. Its key is never shown."""
+
+    provider: str | None = None
+    """As in `llm`; `extractive` is none at all."""
+    model: str | None = None
+    """The provider's name of the model."""
+    base_url: str | None = None
+    """Where it answers, if not at its usual place."""
+    extra: dict[str, Any] | None = None
+    """Further fields for the provider's request."""
+    last_four: str | None = None
+    """The end of the stored key, to tell it by."""
+    changed_at: str | None = None
+    """When it was set or last changed."""
 
 
 class Subject(Record, kw_only=True):

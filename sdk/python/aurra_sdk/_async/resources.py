@@ -615,6 +615,58 @@ class AsyncPlanWithRawResponse:
         self.status = as_raw(plan.status)
 
 
+class AsyncProvider(AsyncResource):
+    """`client.provider`."""
+
+    async def get(self) -> types.ProviderSettings:
+        """The model that this account uses where a request brings none; all null where none is set."""
+        return await self._call(_operations.PROVIDER_GET, {})
+
+    async def update(
+        self,
+        *,
+        provider: str | UnsetType | None = UNSET,
+        model: str | UnsetType | None = UNSET,
+        api_key: str | UnsetType | None = UNSET,
+        base_url: str | UnsetType | None = UNSET,
+        extra: Mapping[str, Any] | UnsetType | None = UNSET,
+    ) -> types.ProviderSettings:
+        """Sets or changes the account's model. Its key is stored encrypted, and sent only to the address given with it.
+
+        Takes effect at once in this process, within five seconds in others. Nothing is sent to the provider.
+
+        Args:
+            provider: `openai`, `anthropic`, a preset such as `groq`, or `extractive` for none at all.
+            model: The provider's name of the model.
+            api_key: Stored encrypted, never shown. Must be given again with another provider or base_url; null removes
+                it.
+            base_url: Where it answers; null is the provider's usual place.
+            extra: Further fields for the provider's request; replaced whole.
+        """
+        return await self._call(
+            _operations.PROVIDER_UPDATE,
+            {"provider": provider, "model": model, "api_key": api_key, "base_url": base_url, "extra": extra},
+        )
+
+    async def delete(self) -> types.ProviderSettings:
+        """Forgets the account's model and its key; from now on the server's default is used."""
+        return await self._call(_operations.PROVIDER_DELETE, {})
+
+    @property
+    def with_raw_response(self) -> "AsyncProviderWithRawResponse":
+        """The same methods, but each answer comes with its status and headers: `.parsed`, `.headers`, `.request_id`."""
+        return AsyncProviderWithRawResponse(AsyncProvider(self._transport, is_raw=True))
+
+
+class AsyncProviderWithRawResponse:
+    """`client.provider.with_raw_response`."""
+
+    def __init__(self, provider: AsyncProvider) -> None:
+        self.get = as_raw(provider.get)
+        self.update = as_raw(provider.update)
+        self.delete = as_raw(provider.delete)
+
+
 class AsyncSettings(AsyncResource):
     """`client.settings`."""
 
@@ -931,6 +983,7 @@ class AsyncResources:
     def __init__(self, transport: AsyncTransport) -> None:
         self.memories = AsyncMemories(transport)
         self.plan = AsyncPlan(transport)
+        self.provider = AsyncProvider(transport)
         self.settings = AsyncSettings(transport)
         self.subjects = AsyncSubjects(transport)
         self.transactions = AsyncTransactions(transport)

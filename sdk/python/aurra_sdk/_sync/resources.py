@@ -614,6 +614,58 @@ class PlanWithRawResponse:
         self.status = as_raw(plan.status)
 
 
+class Provider(Resource):
+    """`client.provider`."""
+
+    def get(self) -> types.ProviderSettings:
+        """The model that this account uses where a request brings none; all null where none is set."""
+        return self._call(_operations.PROVIDER_GET, {})
+
+    def update(
+        self,
+        *,
+        provider: str | UnsetType | None = UNSET,
+        model: str | UnsetType | None = UNSET,
+        api_key: str | UnsetType | None = UNSET,
+        base_url: str | UnsetType | None = UNSET,
+        extra: Mapping[str, Any] | UnsetType | None = UNSET,
+    ) -> types.ProviderSettings:
+        """Sets or changes the account's model. Its key is stored encrypted, and sent only to the address given with it.
+
+        Takes effect at once in this process, within five seconds in others. Nothing is sent to the provider.
+
+        Args:
+            provider: `openai`, `anthropic`, a preset such as `groq`, or `extractive` for none at all.
+            model: The provider's name of the model.
+            api_key: Stored encrypted, never shown. Must be given again with another provider or base_url; null removes
+                it.
+            base_url: Where it answers; null is the provider's usual place.
+            extra: Further fields for the provider's request; replaced whole.
+        """
+        return self._call(
+            _operations.PROVIDER_UPDATE,
+            {"provider": provider, "model": model, "api_key": api_key, "base_url": base_url, "extra": extra},
+        )
+
+    def delete(self) -> types.ProviderSettings:
+        """Forgets the account's model and its key; from now on the server's default is used."""
+        return self._call(_operations.PROVIDER_DELETE, {})
+
+    @property
+    def with_raw_response(self) -> "ProviderWithRawResponse":
+        """The same methods, but each answer comes with its status and headers: `.parsed`, `.headers`, `.request_id`."""
+        return ProviderWithRawResponse(Provider(self._transport, is_raw=True))
+
+
+class ProviderWithRawResponse:
+    """`client.provider.with_raw_response`."""
+
+    def __init__(self, provider: Provider) -> None:
+        self.get = as_raw(provider.get)
+        self.update = as_raw(provider.update)
+        self.delete = as_raw(provider.delete)
+
+
 class Settings(Resource):
     """`client.settings`."""
 
@@ -928,6 +980,7 @@ class Resources:
     def __init__(self, transport: Transport) -> None:
         self.memories = Memories(transport)
         self.plan = Plan(transport)
+        self.provider = Provider(transport)
         self.settings = Settings(transport)
         self.subjects = Subjects(transport)
         self.transactions = Transactions(transport)
