@@ -18,6 +18,7 @@ from aurra.providers.breaker import Breaker
 from aurra.providers.bulkhead import Bulkhead
 from aurra.settings import Settings
 from aurra.store import providers
+from aurra.store.accounts import KeyRow
 from aurra.store.pool import Database
 from aurra.store.providers import ProviderRow
 from aurra.store.secret_keys import SecretKeys
@@ -43,6 +44,18 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     settings: AgentSettings
     trust: int = NORMAL_TRUST
     """What this key writes never supersedes what one of higher trust wrote."""
+
+
+def caller_of(row: KeyRow) -> Caller:
+    """The caller that a stored key makes."""
+    return Caller(
+        company_id=row.company_id,
+        key_id=row.key_id,
+        scopes=frozenset(row.scopes),
+        tenant_id=row.tenant_id,
+        trust=row.trust,
+        settings=msgspec.json.decode(row.settings, type=AgentSettings),
+    )
 
 
 class Callers:

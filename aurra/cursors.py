@@ -49,6 +49,24 @@ class SubjectCursor(msgspec.Struct, frozen=True, array_like=True):
     as_of: dt.datetime | None
 
 
+class ConversationCursor(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page of conversations ended, and the moment that all pages are read at."""
+
+    created_at: dt.datetime
+    session_id: str
+    number: int
+    as_of: dt.datetime | None
+
+
+class TurnCursor(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page of turns ended, its place in the conversation, and the moment that all pages are read at."""
+
+    turn: UUID
+    position: int
+    number: int
+    as_of: dt.datetime | None
+
+
 def encode(cursor: msgspec.Struct, company_id: UUID, secret: bytes) -> str:
     """The opaque text of a cursor."""
     body = msgspec.json.encode(cursor)

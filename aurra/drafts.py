@@ -32,6 +32,22 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any] | None = None
 
 
+class Labels(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation, and what is given of it; what is None stays as it was."""
+
+    tenant_id: str
+    session_id: str
+    channel: str | None = None
+    external_id: str | None = None
+    uri: str | None = None
+    metadata: dict[str, Any] | None = None
+
+    @property
+    def says_something(self) -> bool:
+        """Whether anything is given besides the name."""
+        return any(value is not None for value in (self.channel, self.external_id, self.uri, self.metadata))
+
+
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """One memory to assert."""
 

@@ -53,7 +53,7 @@ CODES: dict[str, tuple[int, str]] = {
     "lower_trust": (409, "Use a key of the trust that wrote what holds it now, or have a person accept the review."),
     "already_decided": (409, "Nothing is left to do: the review was accepted or rejected before."),
     "stale_review": (409, "Reject it; one of its memories is not believed any more, or was superseded meanwhile."),
-    "not_restorable": (409, "Nothing can be done: what was erased is gone for good."),
+    "not_restorable": (409, "Nothing can be done: what was erased is gone for good, and kept turns were no belief."),
     "idempotency_in_flight": (409, "Retry after the seconds in Retry-After; the first request is still running."),
     "body_too_large": (413, "Send less; POST /agent/memories/bulk takes up to 8 MiB."),
     "unsupported_media_type": (415, "Send Content-Type: application/json, without a content encoding."),

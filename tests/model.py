@@ -67,6 +67,8 @@ class Outcome(NamedTuple):
     memory: str = ""
     """The memory that is born, that a duplicate repeats, or that is erased."""
     home: Home | None = None
+    turn: tuple[str, str] | None = None
+    """The turn that is kept: tenant, and the caller's id."""
 
 
 class Receipt(NamedTuple):
@@ -146,6 +148,7 @@ class Model:
         self.receipts: list[Receipt] = [Receipt(frozenset(), frozenset())]
         self.homes: dict[str, Home] = {}
         self.erased: dict[str, int] = {}
+        self.turns: set[tuple[str, str]] = set()
 
     @property
     def newest(self) -> int:
@@ -157,6 +160,8 @@ class Model:
         before, after = (frozenset(all_pieces(state)) for state in (self.states[-1], outcome.state))
         self.receipts.append(Receipt(after - before, before - after))
         self.states.append(outcome.state)
+        if outcome.turn is not None:
+            self.turns.add(outcome.turn)
         if outcome.home is not None:
             self.homes[outcome.memory] = outcome.home
         elif outcome.status == "erased":
@@ -277,11 +282,17 @@ class Model:
             return gone
         return Outcome("retracted", self._without(self.states[-1], memory))
 
+    def keep(self, tenant: str, turn: str) -> Outcome:
+        """Keeps a turn, once; nothing is believed for it."""
+        if (tenant, turn) in self.turns:
+            return Outcome("unchanged")
+        return Outcome("saved", dict(self.states[-1]), turn=(tenant, turn))
+
     def restore(self, number: int) -> Outcome:
         """Closes what the transaction opened, opens again what it closed, if all of that is as it left it."""
-        if number in self.erased.values():
-            return refused("not_restorable")
         receipt = self.receipts[number]
+        if number in self.erased.values() or not receipt.memories:
+            return refused("not_restorable")
         # Of an erased memory only the erasure is known.
         ways = {self.erased[memory] for memory in receipt.memories if memory in self.erased}
         living = receipt.memories - self.erased.keys()

@@ -1,13 +1,10 @@
 """From the Authorization header to a caller."""
 
-import msgspec
-
 from aurra import keys
-from aurra.context import Caller, Service
+from aurra.context import Caller, Service, caller_of
 from aurra.errors import NotAuthenticated
 from aurra.store import accounts, ledger
 from aurra.store.accounts import KeyRow
-from aurra.types.accounts import AgentSettings
 
 
 async def authenticate(service: Service, header: str | None) -> Caller:
@@ -36,14 +33,7 @@ async def _look_up(service: Service, raw: str, key_id: str) -> Caller:
     if row.revoked_at is not None:
         raise NotAuthenticated("This key was revoked.", code="revoked_key")
     await _require_not_expired(service, row)
-    return Caller(
-        company_id=row.company_id,
-        key_id=row.key_id,
-        scopes=frozenset(row.scopes),
-        tenant_id=row.tenant_id,
-        trust=row.trust,
-        settings=msgspec.json.decode(row.settings, type=AgentSettings),
-    )
+    return caller_of(row)
 
 
 async def _require_not_expired(service: Service, row: KeyRow) -> None:

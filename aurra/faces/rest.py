@@ -24,43 +24,67 @@ AnyRequest = Request[Any, Any, Any]
 _BODY_SECONDS = 10
 _ONCE = (b"authorization", b"host", b"content-length")
 _JSON = re.compile(r"application/(?:[\w.-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
-_SPANNING = frozenset({"subject"})
-"""Parameters that may hold slashes (as %2F); such a one stands last in its path."""
+_SPANNING = re.compile(r"{(subject|session_id)}")
+"""Parameters that may hold slashes. What follows one in its path is meant where it is sent as it is: `…/a%2Fmessages`
+is the session `a/messages`, `…/a/messages` the messages of `a`."""
 _WEIGHT = re.compile(r"\bq\s*=\s*([01](?:\.[0-9]{0,3})?)")
 _encode = msgspec.json.Encoder().encode
 
 
 def handlers(service: Service, operations: list[Operation]) -> list[HTTPRouteHandler]:
-    """A route handler for every path of every operation."""
-    return [
-        _handler(service, op, path, name)
-        for op in operations
-        for path, name in [(op.path, op.id), *((alias, f"{op.id}_{n}") for n, alias in enumerate(op.aliases, 1))]
-    ]
+    """A route handler for every path of every operation; one for those that are alike up to a spanning parameter."""
+    routes: dict[tuple[str, str], dict[str, Operation]] = {}
+    for op in operations:
+        for path in (op.path, *op.aliases):
+            routes.setdefault((op.method, _route(path)), {})[path] = op
+    return [_handler(service, route, by_path) for (_, route), by_path in routes.items()]
 
 
-def _handler(service: Service, op: Operation, path: str, name: str) -> HTTPRouteHandler:
+def _route(path: str) -> str:
+    """The path as the framework takes it; a spanning parameter takes all that follows."""
+    spanning = _SPANNING.search(path)
+    if spanning is None:
+        return re.sub(r"{(\w+)}", r"{\1:str}", path)
+    return f"{path[: spanning.start()]}{{{spanning[1]}:path}}"
+
+
+def _handler(service: Service, route: str, by_path: dict[str, Operation]) -> HTTPRouteHandler:
+    longest_first = sorted(by_path, key=len, reverse=True)
+    op = by_path[longest_first[-1]]
+    name = f"{op.id}_{(op.path, *op.aliases).index(longest_first[-1])}"
+
     async def endpoint(request: AnyRequest) -> Response[bytes]:
-        return await respond(request, lambda id_: _run(service, op, request, _path_parameters(request, path), id_))
+        path = next(path for path in longest_first if _ends_as(request, path))
+        parameters = _path_parameters(request, path)
+        return await respond(request, lambda id_: _run(service, by_path[path], request, parameters, id_))
 
     return HTTPRouteHandler(
-        re.sub(r"{(\w+)}", lambda name: f"{{{name[1]}:{'path' if name[1] in _SPANNING else 'str'}}}", path),
-        http_method=op.method,
-        name=name,
-        operation_id=name,
-        status_code=200,
-        include_in_schema=False,
+        route, http_method=op.method, name=name, operation_id=name, status_code=200, include_in_schema=False
     )(endpoint)
+
+
+def _ends_as(request: AnyRequest, path: str) -> bool:
+    """Whether the request's path ends with what follows the spanning parameter, if anything does."""
+    spanned, end = _spanned(request, path)
+    return not end or (spanned.endswith(end) and spanned != end)
 
 
 def _path_parameters(request: AnyRequest, path: str) -> dict[str, str]:
     """The path's parameters as sent; the framework would lose slashes of one that spans them."""
     found: dict[str, str] = dict(request.path_params)
-    name = path.rsplit("/", 1)[1].strip("{}")
-    if name in _SPANNING:
-        raw = request.scope["raw_path"].split(b"/", path.count("/"))[-1]
-        found[name] = unquote(raw.removesuffix(b"/"))
+    if (spanning := _SPANNING.search(path)) is not None:
+        spanned, end = _spanned(request, path)
+        found[spanning[1]] = unquote(spanned.removesuffix(end))
     return found
+
+
+def _spanned(request: AnyRequest, path: str) -> tuple[bytes, bytes]:
+    """What the request has, as sent, from the spanning parameter on; and how the path goes on after it."""
+    spanning = _SPANNING.search(path)
+    if spanning is None:
+        return b"", b""
+    raw = request.scope["raw_path"].split(b"/", path[: spanning.start()].count("/"))[-1]
+    return raw.removesuffix(b"/"), path[spanning.end() :].encode()
 
 
 async def respond(request: AnyRequest, work: Callable[[str], Any]) -> Response[bytes]:

@@ -3,6 +3,7 @@
 from aurra.ops import (
     accounts,
     answering,
+    conversations,
     erasing,
     history,
     ledger,
@@ -22,6 +23,7 @@ __all__ = [
     "accounts",
     "answering",
     "call",
+    "conversations",
     "erasing",
     "history",
     "ledger",

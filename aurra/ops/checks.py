@@ -50,6 +50,15 @@ def importance(score: int | None, word: str | None) -> int:
     return IMPORTANCE[word] if word else 5
 
 
+def is_storable(text: str) -> bool:
+    """Whether a text can be stored at all; one that cannot is the name of nothing."""
+    try:
+        texts.require_storable(text)
+    except BadRequest:
+        return False
+    return True
+
+
 def missing(what: str = "memory") -> NotFound:
     """The one 404: the same for what never was, for another account's, and for another tenant's."""
     return NotFound(f"There is no such {what}.")

@@ -222,6 +222,10 @@ class _Commit:
         self._changes.append(changes)
         self.head = self.head.after(entry.hash, meter)
 
+    def label(self, changes: Changes) -> None:
+        """What is said of conversations beside any transaction."""
+        self._changes.append(changes)
+
     def keep(self, answer: Kept) -> None:
         """An answer to keep for its idempotency key."""
         self._answers.append(answer)
@@ -331,8 +335,11 @@ def _accept(write: Write, decision: Decision, planned: _Commit) -> Outcome:
     """Adds what was decided to the commit. Raises PlanLimitExceeded."""
     changes = decision.changes
     verdict = metering.admit(planned.head, changes)
-    if not (decision.dry_run or changes is None or changes.is_empty):
-        planned.add(decision.verb, changes, verdict.meter)
+    if changes is not None and not decision.dry_run:
+        if not changes.is_empty:
+            planned.add(decision.verb, changes, verdict.meter)
+        elif changes.conversations:
+            planned.label(changes)
     head = planned.head
     done = decision.answer(TransactionRef(id=head.last_tx, at=instants.show(head.last_at)))
     write.ctx.plan_warning = plans.warning(verdict)

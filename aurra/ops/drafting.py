@@ -1,6 +1,7 @@
 """From a write request to drafts: checks, extraction, embedding. All of it before the transaction."""
 
 from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 import msgspec
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from aurra import extraction, instants, texts
 from aurra.context import Context
-from aurra.drafts import Draft, Turn, named_text
+from aurra.drafts import Draft, Labels, Turn, named_text
 from aurra.errors import BadRequest, ProviderError
 from aurra.ops import checks, models
 from aurra.providers.base import ModelChoice
@@ -29,26 +30,34 @@ class Prepared(msgspec.Struct, kw_only=True):
     is_content: bool
     auto_supersede: bool
     warnings: list[str] = []
+    labels: Labels | None = None
+    """Set where all turns are kept, whether or not anything is made of them."""
+    sources: Sequence[UUID] = ()
+    """Set where the turns are stored already: their ids."""
 
 
-async def prepare(ctx: Context, request: MemoryWrite, *, dialog: int = 0, label: str = "") -> Prepared:
-    """The drafts of a request. Raises BadRequest and Unprocessable naming the field, ProviderError for a model."""
+async def prepare(
+    ctx: Context, request: MemoryWrite, *, dialog: int = 0, label: str = "", turns: list[Turn] | None = None
+) -> Prepared:
+    """The drafts of a request, or of turns that stand for its messages. Raises BadRequest and Unprocessable naming the
+    field, ProviderError for a model."""
     _check(request)
     auto = request.auto_supersede
-    prepared = await (
-        _content(ctx, request, label) if request.content is not None else _messages(ctx, request, dialog, label)
-    )
+    if request.content is not None:
+        prepared = await _content(ctx, request, label)
+    else:
+        prepared = await _messages(ctx, request, dialog, label, _turns(request) if turns is None else turns)
     prepared.auto_supersede = ctx.caller.settings.auto_supersede_default if auto is None else auto
     return prepared
 
 
-def require_few(drafts: Sequence[Draft]) -> None:
-    """Returns when the drafts are not too many for one transaction."""
-    if len(drafts) > MOST_MEMORIES:
+def require_few(made: Sequence[object], param: str = "messages") -> None:
+    """Returns when what is made of a request is not too much for one transaction."""
+    if len(made) > MOST_MEMORIES:
         raise BadRequest(
-            f"This request makes {len(drafts)} memories; one takes at most {MOST_MEMORIES}: send it in parts.",
+            f"This request makes {len(made)} memories; one takes at most {MOST_MEMORIES}: send it in parts.",
             code="out_of_range",
-            param="messages",
+            param=param,
         )
 
 
@@ -122,9 +131,7 @@ async def _content(ctx: Context, request: MemoryWrite, label: str) -> Prepared:
     )
 
 
-async def _messages(ctx: Context, request: MemoryWrite, dialog: int, label: str) -> Prepared:
-    assert request.messages is not None
-    turns = [_turn(request, position, message) for position, message in enumerate(request.messages)]
+async def _messages(ctx: Context, request: MemoryWrite, dialog: int, label: str, turns: list[Turn]) -> Prepared:
     common = _common(ctx, request, label)
     how, facts, proposed = await _facts(ctx, request, turns)
     record = {key: value for key, value in msgspec.to_builtins(how).items() if value is not None}
@@ -184,23 +191,40 @@ async def _facts(
     if choice is None or not any(turn.text.strip() for turn in turns):
         facts = extraction.by_rules(turns)
         return Extraction(mode="extractive"), facts, len(facts)
-    how = Extraction(mode="llm", provider=choice.provider, model=choice.model, prompt_version=extraction.PROMPT_VERSION)
-    return how, *await _by_model(ctx, choice, turns)
+    return how(choice), *await _by_model(ctx, choice, turns)
 
 
-def _turn(request: MemoryWrite, position: int, message: Message) -> Turn:
-    at = f"messages[{position}]."
+def how(choice: ModelChoice | None) -> Extraction:
+    """How facts are made with a model, or without one."""
+    if choice is None:
+        return Extraction(mode="extractive")
+    return Extraction(
+        mode="llm", provider=choice.provider, model=choice.model, prompt_version=extraction.PROMPT_VERSION
+    )
+
+
+def _turns(request: MemoryWrite) -> list[Turn]:
+    return [
+        turn(request.session_id, position, message, f"messages[{position}].")
+        for position, message in enumerate(request.messages or ())
+    ]
+
+
+def turn(session_id: str | None, position: int, message: Message, at: str) -> Turn:
+    """A message as a turn of a conversation; `at` is how an error names it."""
     checks.name(message.role, at + "role")
     checks.short(message.name, at + "name")
     checks.name(message.id, at + "id")
     return Turn(
-        session_id=request.session_id,
+        session_id=session_id,
         position=position,
         message_id=message.id,
         role=message.role,
         name=message.name or None,
         text=message.content,
         said_at=instants.parse_optional(message.at, at + "at"),
+        uri=message.uri,
+        metadata=message.metadata,
     )
 
 

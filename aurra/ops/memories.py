@@ -59,7 +59,7 @@ async def add(ctx: Context, request: MemoryWrite) -> MemoryWritten:
 
         def plan(world: World, head: Head) -> Decision:
             items = Items([prepared], vectors)
-            asserted = _assert(ctx, world, head, items, None, dry_run=request.dry_run)
+            asserted = assert_items(ctx, world, head, items, None, dry_run=request.dry_run)
             return _decision(
                 ctx,
                 items,
@@ -98,7 +98,7 @@ async def bulk(ctx: Context, request: BulkWrite) -> BulkWritten:
         def plan(world: World, head: Head) -> Decision:
             prepared = Items(items, vectors)
             refused = dict(errors) if request.mode == "partial" else None
-            asserted = _assert(ctx, world, head, prepared, refused, dry_run=request.dry_run)
+            asserted = assert_items(ctx, world, head, prepared, refused, dry_run=request.dry_run)
             return _decision(
                 ctx,
                 prepared,
@@ -147,9 +147,10 @@ class Items:
         self.items = items
         self.vectors = [[next(left) for _ in item.drafts] if item else [] for item in items]
         self.dialogs = {index: item.turns for index, item in enumerate(items) if item}
+        self.sources = {index: item.sources for index, item in enumerate(items) if item and item.sources}
 
 
-def _assert(
+def assert_items(
     ctx: Context, world: World, head: Head, items: Items, refused: dict[int, AurraError] | None, *, dry_run: bool
 ) -> Asserted:
     """Applies the items. With `refused`, one that cannot be is put there; without, it is raised."""
@@ -157,7 +158,7 @@ def _assert(
     while True:
         # Only where items can be refused one by one is anything planned again.
         attempt = world if refused is None else world.child()
-        planner = Planner(head, attempt, items.dialogs, model)
+        planner = Planner(head, attempt, items.dialogs, model, items.sources)
         outcomes = _assert_items(planner, head, items, refused)
         if outcomes is not None and not _refuse_lost(planner, outcomes, refused):
             break
@@ -199,10 +200,13 @@ def _assert_items(
         if item is None or (refused and index in refused):
             continue
         try:
+            known = planner.keep(index, item.labels) if item.labels else None
             if refused is not None:
                 _admit_item(planner, head, item.drafts)
             for draft, vector in zip(item.drafts, items.vectors[index], strict=True):
-                done.append(planner.assert_draft(draft, vector))
+                # A turn that somebody else kept meanwhile was extracted, or not, as they asked.
+                if known is None or draft.turn is None or known[draft.turn] is None:
+                    done.append(planner.assert_draft(draft, vector))
         except AurraError as error:
             if refused is None:
                 raise

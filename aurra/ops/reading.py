@@ -201,6 +201,7 @@ def _filters(request: MemoryList) -> Filters:
         topic=request.topic,
         subject_key=texts.comparable(request.subject) if request.subject else None,
         attribute_key=texts.comparable(request.attribute) if request.attribute else None,
+        external_id=request.external_id,
     )
 
 

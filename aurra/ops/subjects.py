@@ -4,18 +4,21 @@ import itertools
 from collections.abc import Sequence
 from uuid import UUID
 
+from msgspec import UNSET
+
 from aurra import cursors, instants, texts
 from aurra.context import Context
 from aurra.cursors import SubjectCursor
-from aurra.errors import BadRequest
+from aurra.errors import Unprocessable
 from aurra.ops import checks, views
 from aurra.ops.history import stated
 from aurra.ops.moments import Moment, resolve
 from aurra.ops.registry import operation
-from aurra.store import memories, subjects
+from aurra.store import ledger, memories, subjects
 from aurra.store.pool import Transaction
-from aurra.store.subjects import AboutRow, SubjectRow
+from aurra.store.subjects import AboutRow, Filters, SubjectRow
 from aurra.timeline import Interval, holds
+from aurra.types.common import TransactionRef
 from aurra.types.memories import Memory
 from aurra.types.subjects import (
     Profile,
@@ -25,6 +28,8 @@ from aurra.types.subjects import (
     SubjectGet,
     SubjectList,
     SubjectPage,
+    SubjectUpdate,
+    SubjectUpdated,
 )
 
 MOST_PIECES = 5_000
@@ -33,7 +38,8 @@ MOST_PIECES = 5_000
 
 @operation("subjects.list", "GET", "/agent/subjects", scope="memories:read")
 async def list_subjects(ctx: Context, request: SubjectList) -> SubjectPage:
-    """Subjects that something is believed about, in the order of their names."""
+    """Subjects that something is believed about, in the order of their names; found by a part of the name, or by the
+    caller's own id."""
     limit = checks.clamp(request.limit, 20)
     tenant = ctx.tenant(request.tenant_id)
     after = None
@@ -48,6 +54,7 @@ async def list_subjects(ctx: Context, request: SubjectList) -> SubjectPage:
             number=moment.number,
             valid_at=moment.valid_at,
             tenant_id=tenant,
+            filters=_filters(request),
             after=after and after.subject_key,
             limit=limit + 1,
         )
@@ -71,12 +78,14 @@ async def get(ctx: Context, request: SubjectGet) -> Profile:
         name = await subjects.find_name(tx, moment.number, tenant, key)
         if name is None:
             raise checks.missing("subject")
+        external_id = await subjects.find_external_id(tx, tenant, key)
         found = await subjects.about(tx, moment.number, tenant, key, moment.flags_at, limit=MOST_PIECES + 1)
         rows = found[:MOST_PIECES]
         said = {row.version: row.text for row in await stated(tx, moment.number, [row.version for row in rows])}
         current = await _current(ctx, tx, moment, rows)
     profile = Profile(
         subject=name,
+        external_id=external_id,
         attributes=_attributes(rows, current, said, moment),
         memories=sorted((memory for memory in current.values() if memory.attribute is None), key=_age, reverse=True),
         transaction=moment.transaction,
@@ -87,6 +96,34 @@ async def get(ctx: Context, request: SubjectGet) -> Profile:
             f"There are more than {MOST_PIECES} pieces: those that begin latest are shown; GET /agent/memories has all."
         )
     return profile
+
+
+@operation("subjects.update", "PATCH", "/agent/subjects/{subject}", scope="memories:write")
+async def update(ctx: Context, request: SubjectUpdate) -> SubjectUpdated:
+    """Gives a subject its id in the caller's system, or, with null, takes it away. A label: no transaction."""
+    if request.external_id is UNSET:
+        raise Unprocessable("`external_id` is required; null removes it.", param="external_id")
+    external_id = checks.name(request.external_id, "external_id")
+    tenant, key = ctx.tenant(request.tenant_id), _key(request.subject)
+    async with ctx.database.begin(ctx.company_id) as tx:
+        # Under the ledger's lock: an erasure of all about the subject comes before, or takes the label with it.
+        head = await ledger.lock(tx, ctx.service.clock())
+        name = await subjects.find_name(tx, head.last_tx, tenant, key)
+        if name is None:
+            raise checks.missing("subject")
+        await subjects.change_external_id(tx, tenant, key, external_id)
+    return SubjectUpdated(
+        subject=name,
+        external_id=external_id,
+        tenant_id=tenant or None,
+        transaction=TransactionRef(id=head.last_tx, at=instants.show(head.last_at)),
+    )
+
+
+def _filters(request: SubjectList) -> Filters:
+    if request.query is None or not request.query.strip():
+        return Filters(external_id=request.external_id)
+    return Filters(query=request.query, part=texts.comparable(request.query), external_id=request.external_id)
 
 
 async def _current(ctx: Context, tx: Transaction, moment: Moment, rows: Sequence[AboutRow]) -> dict[UUID, Memory]:
@@ -133,15 +170,18 @@ def _holds(row: AboutRow, moment: Moment) -> bool:
 
 def _key(subject: str) -> str:
     """The comparable name. What can be no name is the name of nothing: the same 404."""
-    try:
-        texts.require_storable(subject)
-    except BadRequest:
-        raise checks.missing("subject") from None
+    if not checks.is_storable(subject):
+        raise checks.missing("subject")
     return texts.comparable(subject)
 
 
 def _subject(row: SubjectRow) -> Subject:
-    return Subject(subject=row.subject, memories=row.memories, attributes=sorted(row.attributes, key=texts.comparable))
+    return Subject(
+        subject=row.subject,
+        external_id=row.external_id,
+        memories=row.memories,
+        attributes=sorted(row.attributes, key=texts.comparable),
+    )
 
 
 def _piece(row: AboutRow, text: str) -> ProfilePiece:

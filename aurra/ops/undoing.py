@@ -10,6 +10,7 @@ from aurra.ops.committing import Decision
 from aurra.ops.registry import operation
 from aurra.planning import restoring
 from aurra.planning.world import World
+from aurra.store import history
 from aurra.store import restoring as restoring_store
 from aurra.store import world as world_store
 from aurra.store.pool import Transaction
@@ -68,6 +69,14 @@ async def _receipt(ctx: Context, tx: Transaction, number: int) -> list[ReceiptVe
     versions = await restoring_store.receipt(tx, number)
     if verb is None or not all(ctx.sees(version.tenant_id) for version in versions):
         raise checks.missing("transaction")
+    if verb == "keep":
+        # Whoever sees it in the ledger is told; to others it never was.
+        if await history.find_entry(tx, number, ctx.caller.tenant_id) is None:
+            raise checks.missing("transaction")
+        raise Conflict(
+            f"Transaction {number} kept turns and believed nothing: there is nothing to undo; erase takes turns.",
+            code="not_restorable",
+        )
     if not versions:
         # Of a key that is pinned to a tenant, nothing tells whose this was.
         if ctx.caller.tenant_id is not None:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from aurra import texts, timeline
 from aurra.changes import Changes, Head, vector_row
-from aurra.drafts import Draft, Turn
+from aurra.drafts import Draft, Labels, Turn
 from aurra.errors import BadRequest
 from aurra.ids import Ids
 from aurra.planning import rows
-from aurra.planning.world import Lane, Slot, ToldKey, TwinPiece, World
+from aurra.planning.world import KeptTurn, Lane, Slot, ToldKey, TwinPiece, World
 from aurra.timeline import Interval, Piece
 
 
@@ -34,8 +34,15 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 class Planner:
     """Applies drafts, in order, to what is believed; never to the database."""
 
-    def __init__(self, head: Head, world: World, dialogs: Mapping[int, Sequence[Turn]], model: str) -> None:
-        """`world` is changed; `model` is the embedder's name."""
+    def __init__(
+        self,
+        head: Head,
+        world: World,
+        dialogs: Mapping[int, Sequence[Turn]],
+        model: str,
+        sources: Mapping[int, Sequence[UUID]] | None = None,
+    ) -> None:
+        """`world` is changed; `model` is the embedder's name; `sources` are the turns of dialogs that are stored."""
         self._head = head
         self._world = world
         self._dialogs = dialogs
@@ -45,7 +52,7 @@ class Planner:
         self._before: dict[UUID, Lane] = {}
         self._takers: dict[UUID, UUID] = {}
         self._labels: dict[UUID, str] = {}
-        self._sources: dict[int, list[UUID]] = {}
+        self._sources: dict[int, Sequence[UUID]] = dict(sources or {})
 
     @property
     def cost(self) -> int:
@@ -105,6 +112,21 @@ class Planner:
         return Outcome(
             memory=memory, duplicate=False, has_slot=slot is not None, examined=len(pieces), displaced=displaced
         )
+
+    def keep(self, dialog: int, labels: Labels) -> list[KeptTurn | None]:
+        """Keeps the dialog's turns, whatever is made of them, and what is given of their conversation. Of each, the
+        turn that has its id already and stays in its place; None where it is new."""
+        dialog_id, ids = self._ids.new(), list[UUID]()
+        known: list[KeptTurn | None] = []
+        for turn in self._dialogs[dialog]:
+            key = told_key(labels.tenant_id, turn)
+            kept = self._world.turns.get(key) if key else None
+            known.append(kept)
+            ids.append(kept.id if kept else self._keep_turn(turn, labels.tenant_id, dialog_id))
+        self._sources[dialog] = ids
+        if labels.says_something or None in known:
+            self._rows.conversations.append(rows.conversation(self._head, labels))
+        return known
 
     def lost(self) -> dict[UUID, str]:
         """Memories of this request of which nothing is left, each with the label of the item that took it all."""
@@ -175,7 +197,7 @@ class Planner:
                 for interval in asserted
             ),
         )
-        key = _told_key(draft.tenant_id, self._turn(draft))
+        key = told_key(draft.tenant_id, self._turn(draft))
         if draft.is_verbatim_turn and key:
             self._world.told[key] = memory
 
@@ -217,24 +239,34 @@ class Planner:
             return None
         if draft.dialog not in self._sources:
             dialog_id, turns = self._ids.new(), self._dialogs[draft.dialog]
-            told = [rows.source(self._head, self._ids.new(), turn, draft.tenant_id, dialog_id) for turn in turns]
-            self._sources[draft.dialog] = [row.id for row in told]
-            self._rows.sources += [row for row, turn in zip(told, turns, strict=True) if self._is_new(draft, turn)]
+            self._sources[draft.dialog] = [
+                self._keep_turn(turn, draft.tenant_id, dialog_id) if self._is_new(draft, turn) else self._ids.new()
+                for turn in turns
+            ]
             if draft.session_id is not None:
-                self._rows.conversations.append(rows.conversation(self._head, draft.tenant_id, draft.session_id))
+                labels = Labels(tenant_id=draft.tenant_id, session_id=draft.session_id)
+                self._rows.conversations.append(rows.conversation(self._head, labels))
         return self._sources[draft.dialog][draft.turn]
+
+    def _keep_turn(self, turn: Turn, tenant_id: str, dialog_id: UUID) -> UUID:
+        """Adds the turn as said; returns its id."""
+        row = rows.source(self._head, self._ids.new(), turn, tenant_id, dialog_id)
+        self._rows.sources.append(row)
+        if (key := told_key(tenant_id, turn)) is not None:
+            self._world.turns.setdefault(key, KeptTurn(row.id, row.role, row.text))
+        return row.id
 
     def _is_new(self, draft: Draft, turn: Turn) -> bool:
         return not (draft.is_verbatim_turn and self._told(draft.tenant_id, turn))
 
     def _told(self, tenant_id: str, turn: Turn | None) -> UUID | None:
         """The memory of a turn that was told before, if it is believed by now."""
-        key = _told_key(tenant_id, turn)
+        key = told_key(tenant_id, turn)
         told = self._world.told.get(key) if key else None
         return told if told is not None and self._spans(told) != [] else None
 
 
-def _told_key(tenant_id: str, turn: Turn | None) -> ToldKey | None:
+def told_key(tenant_id: str, turn: Turn | None) -> ToldKey | None:
     """How a turn is known again; one without an id of the caller's, or without a session, never is."""
     if turn is None or turn.message_id is None or turn.session_id is None:
         return None

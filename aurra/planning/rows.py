@@ -5,7 +5,7 @@ from uuid import UUID
 
 from aurra import texts
 from aurra.changes import ContentRow, ConversationRow, Head, MemoryRow, SlotRow, SourceRow, hashed, hashed_memory
-from aurra.drafts import Draft, SlotName, Turn, indexed_text
+from aurra.drafts import Draft, Labels, SlotName, Turn, indexed_text
 from aurra.planning.world import Known
 
 _SALT_BYTES = 32
@@ -95,9 +95,17 @@ def memory(
     return hashed_memory(row, salt)
 
 
-def conversation(head: Head, tenant_id: str, session_id: str) -> ConversationRow:
-    """A conversation of which nothing but its turns is known."""
-    return ConversationRow(tenant_id=tenant_id, session_id=session_id, created_at=head.at)
+def conversation(head: Head, labels: Labels) -> ConversationRow:
+    """What is known of a conversation besides its turns."""
+    return ConversationRow(
+        tenant_id=labels.tenant_id,
+        session_id=labels.session_id,
+        created_at=head.at,
+        channel=labels.channel,
+        external_id=labels.external_id,
+        uri=labels.uri,
+        metadata=labels.metadata,
+    )
 
 
 def source(head: Head, source_id: UUID, turn: Turn, tenant_id: str, dialog_id: UUID) -> SourceRow:

@@ -42,6 +42,14 @@ class TwinPiece(msgspec.Struct, frozen=True):
     end: dt.datetime | None
 
 
+class KeptTurn(msgspec.Struct, frozen=True):
+    """A turn that is stored already."""
+
+    id: UUID
+    role: str
+    text: str
+
+
 class Known(msgspec.Struct, frozen=True, kw_only=True):
     """A memory that was asked for by id: what never changes of it, and what its newest version says."""
 
@@ -86,6 +94,8 @@ class World(msgspec.Struct, kw_only=True):
     """Pieces whose text may equal a draft's, by the fingerprint of their text."""
     told: dict[ToldKey, UUID] = msgspec.field(default_factory=dict[ToldKey, UUID])
     """The memory of each turn that is stored already."""
+    turns: dict[ToldKey, KeptTurn] = msgspec.field(default_factory=dict[ToldKey, KeptTurn])
+    """Turns that are stored already, whether or not a memory was made of them."""
 
     def child(self) -> "World":
         """The same, to plan on without changing this one."""

@@ -13,12 +13,22 @@ SELECT t.id, t.at, t.verb, t.actor, t.reason, t.request_id, t.model, t.writes,
 FROM transaction t
 
 -- fragment: touched
--- Whether it opened or closed a version of the tenant, or erased a memory of it.
+-- Whether it opened or closed a version of the tenant, or erased a memory or kept a turn of it.
 (:tenant_id::text IS NULL
  OR EXISTS (SELECT 1 FROM version v WHERE v.company_id = :company_id AND v.tx_from = t.id AND v.tenant_id = :tenant_id)
  OR EXISTS (SELECT 1 FROM version v WHERE v.company_id = :company_id AND v.tx_to = t.id AND v.tenant_id = :tenant_id)
  OR EXISTS (SELECT 1 FROM tombstone k WHERE k.company_id = :company_id AND k.erased_by = t.id AND k.kind = 'memory'
-            AND k.tenant = :digest))
+            AND k.tenant = :digest)
+ -- A turn's id begins with the instant of its transaction (ids.py), so no index by transaction is needed.
+ OR (t.verb = 'keep' AND EXISTS (
+     SELECT 1 FROM (SELECT o.tx FROM source o
+       WHERE o.company_id = :company_id AND o.tenant_id = :tenant_id
+         AND o.id >= (lpad(to_hex((extract(epoch FROM t.at) * 1000000)::bigint / 1000), 12, '0') || '7'
+              || lpad(to_hex((extract(epoch FROM t.at) * 1000000)::bigint % 1000), 3, '0') || '8000000000000000')::uuid
+         AND o.id <= (lpad(to_hex((extract(epoch FROM t.at) * 1000000)::bigint / 1000), 12, '0') || '7'
+              || lpad(to_hex((extract(epoch FROM t.at) * 1000000)::bigint % 1000), 3, '0') || 'bfffffffffffffff')::uuid
+       ORDER BY o.company_id, o.id) AS o
+     WHERE o.tx = t.id)))
 
 -- name: entries_after -> EntryRow
 -- Transactions after a number and up to another, oldest first.

@@ -24,6 +24,10 @@ class Job(msgspec.Struct, frozen=True):
     """This one included."""
 
 
+class Taken(msgspec.Struct, frozen=True):
+    id: UUID
+
+
 async def claim(database: Database, lease: dt.timedelta, account: UUID | None = None) -> Job | None:
     """The job that is due longest, of any account or of one; nobody else gets it while the lease lasts."""
     async with database.begin(_NOBODY) as tx:
@@ -34,6 +38,11 @@ async def finish(database: Database, job: Job) -> None:
     """The job is done, and gone."""
     async with database.begin(_NOBODY) as tx:
         await tx.execute(_Q["finish"], id=job.id)
+
+
+async def take(tx: Transaction, job: Job) -> bool:
+    """The job is done when the transaction commits, once; false where another process did it."""
+    return await tx.row(_Q["take"], Taken, id=job.id) is not None
 
 
 async def postpone(database: Database, job: Job, pause: dt.timedelta, failure: str) -> None:

@@ -14,6 +14,10 @@ RETURNING id, account, kind, arguments::text AS arguments, attempts
 -- A job that is done.
 DELETE FROM job WHERE id = :id
 
+-- name: take -> Taken
+-- A job that is done with what its transaction writes; no row where another process did it.
+DELETE FROM job WHERE id = :id RETURNING id
+
 -- name: postpone
 -- A job that failed: due again later, and why it failed.
 UPDATE job SET leased_until = NULL, run_at = clock_timestamp() + :pause::interval, failure = :failure WHERE id = :id

@@ -120,7 +120,8 @@ async def erase(tx: Transaction, entry: TransactionRow, erasure: Erasure) -> Non
         _Q["erase"],
         Count,
         entry=msgspec.json.encode({**msgspec.to_builtins(entry), "tenant": erasure.tenant}).decode(),
-        memories=erasure.memories,
+        # Turns too: an answer that was kept may name no memory, but the turns it told of.
+        memories=[*erasure.memories, *erasure.sources],
         contents=erasure.contents,
         sources=erasure.sources,
         slots=erasure.slots,

@@ -136,6 +136,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     topic: str | None = None
     subject_key: str | None = None
     attribute_key: str | None = None
+    external_id: str | None = None
 
 
 async def find_identity(tx: Transaction, memory_id: UUID) -> Identity | None:
@@ -165,8 +166,9 @@ async def list_page(
 ) -> list[Listed]:
     """Up to `limit` pieces after a place in the order, newest first."""
     return await tx.rows(
-        _Q["list_page"],
+        _Q["list_page" if filters.external_id is None else "list_known_by"],
         Listed,
+        external_id=filters.external_id,
         tx=number,
         valid_at=valid_at,
         tenant_id=tenant_id,

@@ -19,12 +19,12 @@ SELECT m.subject, o.name AS speaker, o.said_at
 FROM memory m LEFT JOIN source o ON o.company_id = m.company_id AND o.id = m.source_id
 WHERE m.company_id = :company_id AND m.id = :memory_id
 
--- name: list_page -> Listed
--- A page of pieces believed at a transaction, newest first.
+-- fragment: listed
 SELECT v.id AS version, m.created_at, m.id AS memory_id, lower(v.valid) AS valid_from,
        (SELECT length(c.text) FROM content c WHERE c.company_id = :company_id AND c.id BETWEEN v.content_id AND v.content_id
         ORDER BY c.id LIMIT 1) AS characters
-FROM memory m
+
+-- fragment: page
 JOIN version v ON v.company_id = m.company_id AND v.memory_id = m.id
  AND v.tx_from <= :tx AND (v.tx_to IS NULL OR v.tx_to > :tx)
 WHERE m.company_id = :company_id AND m.tenant_id = :tenant_id
@@ -40,6 +40,21 @@ WHERE m.company_id = :company_id AND m.tenant_id = :tenant_id
        OR (m.created_at, m.id, lower(v.valid)) < (:after_at::timestamptz, :after_id::uuid, :after_from::timestamptz))
 ORDER BY m.created_at DESC, m.id DESC, lower(v.valid) DESC
 LIMIT :limit
+
+-- name: list_page -> Listed
+-- A page of pieces believed at a transaction, newest first.
+{listed}
+FROM memory m
+{page}
+
+-- name: list_known_by -> Listed
+-- The same of the memories with an id of the caller's.
+{listed}
+FROM (
+  SELECT m.company_id, m.id, m.tenant_id, m.created_at, m.source, m.session_id, m.subject_key, m.slot_id FROM memory m
+  WHERE m.company_id = :company_id AND m.tenant_id = :tenant_id AND m.external_id BETWEEN :external_id AND :external_id
+  ORDER BY m.tenant_id, m.external_id) AS m
+{page}
 
 -- name: pieces -> PieceRow
 -- Versions in full, in the order asked, as known at a transaction: later closings show null. Each row is fetched by its

@@ -14,12 +14,31 @@ _Q = load("subjects")
 class SubjectRow(msgspec.Struct, frozen=True):
     subject_key: str
     subject: str
+    external_id: str | None
     memories: int
     attributes: list[str]
 
 
 class NameRow(msgspec.Struct, frozen=True):
     subject: str
+
+
+class KeyRow(msgspec.Struct, frozen=True):
+    subject_key: str
+
+
+class LabelRow(msgspec.Struct, frozen=True):
+    external_id: str
+
+
+class Filters(msgspec.Struct, frozen=True, kw_only=True):
+    """What narrows a list; None narrows nothing."""
+
+    query: str | None = None
+    """An id of the caller's."""
+    part: str | None = None
+    """The same as a part of a comparable name."""
+    external_id: str | None = None
 
 
 class AboutRow(msgspec.Struct, frozen=True):
@@ -34,12 +53,50 @@ class AboutRow(msgspec.Struct, frozen=True):
 
 
 async def list_page(
-    tx: Transaction, *, number: int, valid_at: dt.datetime | None, tenant_id: str, after: str | None, limit: int
+    tx: Transaction,
+    *,
+    number: int,
+    valid_at: dt.datetime | None,
+    tenant_id: str,
+    filters: Filters,
+    after: str | None,
+    limit: int,
 ) -> list[SubjectRow]:
     """Up to `limit` subjects of the tenant that something is believed about, after a comparable name."""
-    return await tx.rows(
-        _Q["list_page"], SubjectRow, tx=number, valid_at=valid_at, tenant_id=tenant_id, after=after, limit=limit
-    )
+    keys = [] if filters.query is None else await known_by(tx, tenant_id, filters.query)
+    page = {
+        "tx": number,
+        "valid_at": valid_at,
+        "tenant_id": tenant_id,
+        "part": filters.part,
+        "after": after,
+        "limit": limit,
+    }
+    if filters.external_id is None:
+        return await tx.rows(_Q["list_page"], SubjectRow, keys=keys, **page)
+    named = await known_by(tx, tenant_id, filters.external_id)
+    is_named = filters.query == filters.external_id
+    return await tx.rows(_Q["list_named"], SubjectRow, keys=named, is_named=is_named, **page)
+
+
+async def known_by(tx: Transaction, tenant_id: str, external_id: str) -> list[str]:
+    """Comparable names of the tenant's subjects with that id of the caller's."""
+    rows = await tx.rows(_Q["known_by"], KeyRow, tenant_id=tenant_id, external_id=external_id)
+    return [row.subject_key for row in rows]
+
+
+async def find_external_id(tx: Transaction, tenant_id: str, subject_key: str) -> str | None:
+    """The subject's id in the caller's system."""
+    row = await tx.row(_Q["external_id"], LabelRow, tenant_id=tenant_id, subject_key=subject_key)
+    return row and row.external_id
+
+
+async def change_external_id(tx: Transaction, tenant_id: str, subject_key: str, external_id: str | None) -> None:
+    """Gives the subject an id of the caller's; None takes it away."""
+    if external_id is None:
+        await tx.execute(_Q["unlabel"], tenant_id=tenant_id, subject_key=subject_key)
+    else:
+        await tx.execute(_Q["label"], tenant_id=tenant_id, subject_key=subject_key, external_id=external_id)
 
 
 async def find_name(tx: Transaction, number: int, tenant_id: str, subject_key: str) -> str | None:

@@ -1,19 +1,16 @@
 -- Subjects: whom or what memories are about, and all that is believed about one.
 
--- name: list_page -> SubjectRow
--- A page of the subjects that something is believed about at a transaction, in the order of their comparable names.
-WITH believed AS (
-  SELECT m.subject_key, count(DISTINCT m.id) AS memories, array_agg(DISTINCT m.slot_id) AS slots
-  FROM memory m
-  JOIN version v ON v.company_id = m.company_id AND v.memory_id = m.id
-   AND v.tx_from <= :tx AND (v.tx_to IS NULL OR v.tx_to > :tx)
-  WHERE m.company_id = :company_id AND m.tenant_id = :tenant_id AND m.subject_key IS NOT NULL
+-- fragment: page
+-- The page, from memories `m` and their versions `v` on.
     AND (:after::text IS NULL OR m.subject_key COLLATE "C" > :after)
     AND (:valid_at::timestamptz IS NULL OR v.valid @> :valid_at::timestamptz)
   GROUP BY m.subject_key
   ORDER BY m.subject_key COLLATE "C"
   LIMIT :limit)
-SELECT b.subject_key, n.subject, b.memories,
+SELECT b.subject_key, n.subject,
+       (SELECT l.external_id FROM subject l
+        WHERE l.company_id = :company_id AND l.tenant_id = :tenant_id AND l.subject_key = b.subject_key) AS external_id,
+       b.memories,
        ARRAY(SELECT s.attribute FROM unnest(b.slots) AS asked(id) CROSS JOIN LATERAL (
                SELECT s.attribute FROM slot s
                WHERE s.company_id = :company_id AND s.id BETWEEN asked.id AND asked.id ORDER BY s.id LIMIT 1) AS s) AS attributes
@@ -23,6 +20,53 @@ FROM believed b CROSS JOIN LATERAL (
   WHERE m.company_id = :company_id AND m.tenant_id = :tenant_id AND m.subject_key = b.subject_key
   ORDER BY m.created_at, m.id LIMIT 1) AS n
 ORDER BY b.subject_key COLLATE "C"
+
+-- name: list_page -> SubjectRow
+-- A page of the subjects that something is believed about at a transaction, in the order of their comparable names: all,
+-- or those with a part of the name, or named otherwise. `strpos` knows no wildcards.
+WITH believed AS (
+  SELECT m.subject_key, count(DISTINCT m.id) AS memories, array_agg(DISTINCT m.slot_id) AS slots
+  FROM memory m
+  JOIN version v ON v.company_id = m.company_id AND v.memory_id = m.id
+   AND v.tx_from <= :tx AND (v.tx_to IS NULL OR v.tx_to > :tx)
+  WHERE m.company_id = :company_id AND m.tenant_id = :tenant_id AND m.subject_key IS NOT NULL
+    AND (:part::text IS NULL OR strpos(m.subject_key, :part) > 0 OR m.subject_key = ANY(:keys::text[]))
+{page}
+
+-- name: list_named -> SubjectRow
+-- The same of some subjects, by their comparable names.
+WITH believed AS (
+  SELECT m.subject_key, count(DISTINCT m.id) AS memories, array_agg(DISTINCT m.slot_id) AS slots
+  FROM unnest(:keys::text[]) AS asked(key)
+  CROSS JOIN LATERAL (
+    SELECT m.id, m.subject_key, m.slot_id FROM memory m
+    WHERE m.company_id = :company_id AND m.tenant_id = :tenant_id AND m.subject_key BETWEEN asked.key AND asked.key
+    ORDER BY m.tenant_id, m.subject_key) AS m
+  JOIN version v ON v.company_id = :company_id AND v.memory_id = m.id
+   AND v.tx_from <= :tx AND (v.tx_to IS NULL OR v.tx_to > :tx)
+  WHERE (:part::text IS NULL OR strpos(m.subject_key, :part) > 0 OR :is_named::boolean)
+{page}
+
+-- name: known_by -> KeyRow
+-- Comparable names of the subjects with an id of the caller's.
+SELECT l.subject_key FROM subject l
+WHERE l.company_id = :company_id AND l.tenant_id = :tenant_id AND l.external_id BETWEEN :external_id AND :external_id
+ORDER BY l.tenant_id, l.external_id
+
+-- name: external_id -> LabelRow
+-- The id of a subject in the caller's system.
+SELECT l.external_id FROM subject l
+WHERE l.company_id = :company_id AND l.tenant_id = :tenant_id AND l.subject_key = :subject_key
+
+-- name: label
+-- Gives a subject an id of the caller's.
+INSERT INTO subject (company_id, tenant_id, subject_key, external_id)
+VALUES (:company_id, :tenant_id, :subject_key, :external_id)
+ON CONFLICT (company_id, tenant_id, subject_key) DO UPDATE SET external_id = excluded.external_id
+
+-- name: unlabel
+-- Takes it away.
+DELETE FROM subject WHERE company_id = :company_id AND tenant_id = :tenant_id AND subject_key = :subject_key
 
 -- name: name -> NameRow
 -- A subject as first written, if a memory was about it at a transaction.

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from aurra.drafts import Draft, SlotName, Turn
-from aurra.planning.world import Known, Slot, ToldKey, TwinPiece, World
+from aurra.planning.world import KeptTurn, Known, Slot, ToldKey, TwinPiece, World
 from aurra.store.pool import Transaction
 from aurra.store.queries import load as queries
 from aurra.texts import fingerprint
@@ -30,6 +30,9 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
     tenants: frozenset[str] = frozenset()
     """Of the texts with these fingerprints."""
     told: frozenset[ToldKey] = frozenset()
+    """Turns of which a memory may have been made verbatim."""
+    turns: frozenset[ToldKey] = frozenset()
+    """Turns that may be stored."""
     key: str | None = None
     """The idempotency key."""
     size: int = 1
@@ -93,6 +96,7 @@ class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
     fingerprints: set[int] = set()
     tenants: set[str] = set()
     told: list[_WantedTurn] = []
+    turns: list[_WantedTurn] = []
     keys: set[str] = set()
 
 
@@ -147,6 +151,15 @@ class _Told(msgspec.Struct, frozen=True):
     memory_id: UUID
 
 
+class _Turn(msgspec.Struct, frozen=True):
+    tenant_id: str
+    session_id: str
+    message_id: str
+    id: UUID
+    role: str
+    text: str
+
+
 class _Loaded(msgspec.Struct, frozen=True):
     """The one JSON object; null is nothing of the kind."""
 
@@ -156,6 +169,7 @@ class _Loaded(msgspec.Struct, frozen=True):
     pieces: list[_Piece] | None
     twins: list[TwinPiece] | None
     told: list[_Told] | None
+    turns: list[_Turn] | None
     answers: list[StoredAnswer] | None
 
 
@@ -170,6 +184,7 @@ async def load(tx: Transaction, needs: Sequence[Needs], at: dt.datetime) -> tupl
         fingerprints={one for need in needs for one in need.fingerprints},
         tenants={one for need in needs for one in need.tenants},
         told=[_WantedTurn(*one) for need in needs for one in need.told],
+        turns=[_WantedTurn(*one) for one in {one for need in needs for one in need.turns}],
         keys={need.key for need in needs if need.key is not None},
     )
     found = await _read(tx, wanted, at)
@@ -181,6 +196,8 @@ async def load(tx: Transaction, needs: Sequence[Needs], at: dt.datetime) -> tupl
         world.twins[print_] = (*world.twins.get(print_, ()), twin)
     for turn in found.told or ():
         world.told[turn.tenant_id, turn.session_id, turn.message_id] = turn.memory_id
+    for kept in found.turns or ():
+        world.turns[kept.tenant_id, kept.session_id, kept.message_id] = KeptTurn(kept.id, kept.role, kept.text)
     _add_memories(world, found, wanted.memories)
     return world, {answer.key: answer for answer in found.answers or ()}
 

@@ -2,8 +2,8 @@
 
 -- name: world -> Text
 -- `needs` is one JSON object of lists: as many parameters would cost the service more than the statement.
--- Slots by name, memories by id, the lanes of both (from `starts` on, null is whole), equal texts, turns told before, answers
--- kept: one JSON object.
+-- Slots by name, memories by id, the lanes of both (from `starts` on, null is whole), equal texts, turns told before, turns
+-- stored, answers kept: one JSON object.
 -- What belongs to a piece is fetched by its primary key, and lanes in the order of their index: see search.sql.
 WITH
 wanted AS MATERIALIZED (
@@ -102,6 +102,15 @@ turn AS (
       AND v.tx_to IS NULL
     ORDER BY v.tenant_id, v.memory_id LIMIT 1) AS believed
   ORDER BY m.created_at, m.id),
+stored AS (
+  SELECT asked.tenant_id, asked.session_id, asked.message_id, s.id, s.role, s.text
+  FROM json_to_recordset(:needs::json -> 'turns') AS asked(tenant_id text, session_id text, message_id text)
+  CROSS JOIN LATERAL (
+    SELECT s.id, s.role, s.text FROM source s
+    WHERE s.company_id = :company_id AND s.tenant_id = asked.tenant_id AND s.session_id = asked.session_id
+      AND s.message_id BETWEEN asked.message_id AND asked.message_id
+    -- The first, where messages without this rule brought it more than once.
+    ORDER BY s.tenant_id, s.session_id, s.message_id, s.id LIMIT 1) AS s),
 answered AS (
   SELECT i.key, translate(encode(i.fingerprint, 'base64'), E'\n', '') AS fingerprint,
          translate(encode(i.answer, 'base64'), E'\n', '') AS answer
@@ -114,4 +123,5 @@ SELECT json_build_object(
   'pieces', (SELECT json_agg(p) FROM piece p),
   'twins', (SELECT json_agg(t) FROM twin t),
   'told', (SELECT json_agg(t) FROM turn t),
+  'turns', (SELECT json_agg(s) FROM stored s),
   'answers', (SELECT json_agg(a) FROM answered a))::text AS value

@@ -27,6 +27,8 @@ class Message(msgspec.Struct, kw_only=True):
     name: Annotated[str | None, Meta(description="The speaker's name.")] = None
     at: Annotated[GivenInstant | None, Meta(description="When it was said; becomes the facts' `valid_from`.")] = None
     id: Annotated[str | None, Meta(description="The caller's own id, returned as `source_citation.message_id`.")] = None
+    uri: Annotated[str | None, Meta(description="Where it is kept in full: a recording, a transcript.")] = None
+    metadata: Annotated[dict[str, Any] | None, Meta(description="Any JSON object, returned as given.")] = None
 
 
 class MemoryWrite(Request, kw_only=True):
@@ -244,6 +246,7 @@ class MemoryList(Request, kw_only=True):
     session_id: Annotated[str | None, Meta(description="Only this conversation.")] = None
     subject: Annotated[str | None, Meta(description="Only this subject.")] = None
     attribute: Annotated[str | None, Meta(description="Only this attribute.")] = None
+    external_id: Annotated[str | None, Meta(description="Only what has this id in the caller's system.")] = None
 
 
 class MemoryPage(Answer, kw_only=True):

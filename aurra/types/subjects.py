@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from aurra.types.common import Answer, GivenInstant, Instant, Limit, Request, TenantId, TransactionAsOf, TransactionRef
 from aurra.types.memories import Memory
@@ -16,13 +16,27 @@ class SubjectList(Request, kw_only=True):
     tenant_id: TenantId | None = None
     as_of: Annotated[GivenInstant | None, Meta(description="Only what was true then.")] = None
     transaction_as_of: TransactionAsOf | None = None
+    query: Annotated[
+        str | None,
+        Meta(
+            description="Only those whose name has this in it, anywhere and without regard to case, or whose "
+            "`external_id` it is exactly; no character is a wildcard."
+        ),
+    ] = None
+    external_id: Annotated[str | None, Meta(description="Only what has this id in the caller's system.")] = None
     cursor: Annotated[str | None, Meta(description="`next_cursor` of the page before.")] = None
+
+
+ExternalId = Annotated[
+    str | None, Meta(description="Its id in the caller's system; a label, the same at every moment.")
+]
 
 
 class Subject(msgspec.Struct, kw_only=True):
     """Whom or what memories are about."""
 
     subject: Annotated[str, Meta(description="As first written.")]
+    external_id: ExternalId
     memories: Annotated[int, Meta(description="How many are believed about it.")]
     attributes: Annotated[list[str], Meta(description="Attributes that have a value, in order.")]
 
@@ -72,9 +86,29 @@ class Profile(Answer, kw_only=True):
     """What is believed about a subject."""
 
     subject: Annotated[str, Meta(description="As first written.")]
+    external_id: ExternalId
     attributes: list[ProfileAttribute]
     memories: Annotated[
         list[Memory], Meta(description="What holds at `as_of` about it, of no attribute; newest first.")
     ]
     transaction: TransactionRef
     as_of: Instant
+
+
+class SubjectUpdate(Request, kw_only=True):
+    """What to know a subject by."""
+
+    subject: Annotated[str, Meta(description="Whom or what it is about.")]
+    external_id: Annotated[
+        str | UnsetType | None, Meta(description="Its id in the caller's system, required; null removes it.")
+    ] = UNSET
+    tenant_id: TenantId | None = None
+
+
+class SubjectUpdated(Answer, kw_only=True):
+    """The subject as it is known now. A label takes no transaction: the newest is named."""
+
+    subject: Annotated[str, Meta(description="As first written.")]
+    external_id: ExternalId
+    tenant_id: str | None
+    transaction: TransactionRef

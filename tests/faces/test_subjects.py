@@ -14,7 +14,7 @@ PIECE_KEYS = {"memory_id", "version", "decision", "valid_from", "valid_to", "sup
 async def names(account: Account, **query: Any) -> list[tuple[str, int, list[str]]]:
     """Of each subject its name, how many memories, its attributes."""
     found = (await account.get(SUBJECTS, **query))["subjects"]
-    assert all(set(one) == {"subject", "memories", "attributes"} for one in found)
+    assert all(set(one) == {"subject", "external_id", "memories", "attributes"} for one in found)
     return [(one["subject"], one["memories"], one["attributes"]) for one in found]
 
 
@@ -82,7 +82,7 @@ async def test_a_profile_shows_each_attribute_at_both_times(account: Account, na
     """Current values, the whole history, what is due to start and to end; found however the name is written."""
     await kim(account)
     profile = await account.get(f"{SUBJECTS}/{name}")
-    assert set(profile) == {"subject", "attributes", "memories", "transaction", "as_of", "warnings"}
+    assert set(profile) == {"subject", "external_id", "attributes", "memories", "transaction", "as_of", "warnings"}
     assert profile["subject"] == "Kim"
     city, hobby, job = profile["attributes"]
     assert set(city) == {"attribute", "cardinality", "current", "history", "starting", "ending"}
@@ -182,3 +182,120 @@ async def test_subjects_are_of_one_tenant(account: Account, make_account: MakeAc
         assert texts((await one.get(f"{SUBJECTS}/kim", **query))["memories"]) == [text]
     for path in (SUBJECTS, f"{SUBJECTS}/kim"):
         problem(await north.client.get(path, params={"tenant_id": "south"}), 404, "not_found")
+
+
+# ---- found by name, or by the caller's own id
+
+
+async def label(account: Account, subject: str, external_id: str | None, **fields: Any) -> dict[str, Any]:
+    """The answer to giving a subject its id."""
+    body = {"external_id": external_id, **fields}
+    return ok(await account.client.patch(f"{SUBJECTS}/{subject}", json=body))
+
+
+async def found(account: Account, **query: Any) -> list[str]:
+    """Names of the subjects that a query finds."""
+    return [one[0] for one in await names(account, **query)]
+
+
+async def test_a_subject_is_known_by_an_id_of_the_callers(account: Account) -> None:
+    """Given, changed, taken away; shown in the list and in the profile, at every moment; no transaction of its own."""
+    await account.add("Kim leads", subject="Kim")
+    await account.add("Ada leads", subject="Ada")
+    answer = await label(account, "KIM", "crm-7")
+    assert set(answer) == {"subject", "external_id", "tenant_id", "transaction", "warnings"}
+    assert (answer["subject"], answer["external_id"], answer["transaction"]["id"]) == ("Kim", "crm-7", 2)
+
+    async def shown() -> list[str | None]:
+        listed = (await account.get(SUBJECTS))["subjects"]
+        profile = await account.get(f"{SUBJECTS}/kim", transaction_as_of=1)
+        return [*(one["external_id"] for one in listed), profile["external_id"]]
+
+    assert await shown() == [None, "crm-7", "crm-7"]
+    await label(account, "kim", "crm-8")
+    assert await shown() == [None, "crm-8", "crm-8"]
+    assert (await label(account, "kim", None))["external_id"] is None
+    assert (await label(account, "kim", None))["transaction"]["id"] == 2
+    assert await shown() == [None, None, None]
+    assert (await account.get("/agent/transactions/verify"))["ok"]
+
+
+async def test_subjects_are_found_by_a_part_of_the_name(account: Account) -> None:
+    """Anywhere in it, however it is written; what looks like a wildcard is itself; in the order of the names."""
+    for name in ("Kim Larsen", "Larsson", "50% Club", "a_b", "axb", "Straße 7", "c\\d"):
+        await account.add(f"about {name}", subject=name)
+    assert await found(account, query="LARS") == ["Kim Larsen", "Larsson"]
+    assert await found(account, query="im  lar") == ["Kim Larsen"]
+    assert await found(account, query="strasse") == ["Straße 7"]
+    assert await found(account, query="%") == ["50% Club"]
+    assert await found(account, query="a_b") == ["a_b"]
+    assert await found(account, query="c\\d") == ["c\\d"]
+    assert await found(account, query="nobody") == []
+    assert len(await found(account, query=" ")) == 7
+    page = await account.get(SUBJECTS, query="lars", limit=1)
+    assert page["has_more"] is True
+    rest = await account.get(SUBJECTS, query="lars", cursor=page["next_cursor"])
+    assert [one["subject"] for one in (*page["subjects"], *rest["subjects"])] == ["Kim Larsen", "Larsson"]
+
+
+async def test_subjects_are_found_by_the_callers_id(account: Account) -> None:
+    """Exactly: by `query` beside the names, by `external_id` alone; several may share one; both must hold together."""
+    for name in ("Kim", "Ada", "Bo", "crm-7 desk"):
+        await account.add(f"about {name}", subject=name, attribute="note")
+    for name, external_id in (("kim", "CRM-7"), ("ada", "CRM-7"), ("bo", "CRM-77")):
+        await label(account, name, external_id)
+    assert await found(account, external_id="CRM-7") == ["Ada", "Kim"]
+    assert await found(account, external_id="crm-7") == []
+    assert await found(account, query="CRM-7") == ["Ada", "crm-7 desk", "Kim"]
+    assert await found(account, query="kim", external_id="CRM-7") == ["Kim"]
+    assert await found(account, query="CRM-7", external_id="CRM-7") == ["Ada", "Kim"]
+    assert await found(account, query="bo", external_id="CRM-7") == []
+    assert (await names(account, external_id="CRM-77")) == [("Bo", 1, ["note"])]
+    page = await account.get(SUBJECTS, external_id="CRM-7", limit=1)
+    rest = await account.get(SUBJECTS, external_id="CRM-7", cursor=page["next_cursor"])
+    assert [one["subject"] for one in (*page["subjects"], *rest["subjects"])] == ["Ada", "Kim"]
+
+
+async def test_only_what_is_believed_at_the_moment_is_found(account: Account) -> None:
+    """As the whole list: by name and by id alike."""
+    memory = await account.add("Kim leads", subject="Kim", valid_from="2020-01-01")
+    await label(account, "kim", "7")
+    ok(await account.client.delete(f"/memories/{memory}"))
+    for query in ({"query": "kim"}, {"external_id": "7"}):
+        assert await found(account, **query) == []
+        assert await found(account, **query, transaction_as_of=1) == ["Kim"]
+        assert await found(account, **query, transaction_as_of=1, as_of="2019-01-01") == []
+
+
+async def test_what_was_never_a_subject_has_no_id(account: Account, make_account: MakeAccount) -> None:
+    """Of nothing, of another account or tenant: the same 404; a wrong body is named; ids are of one tenant."""
+    await account.add("of none", subject="kim")
+    await account.add("of the south", subject="southerner", tenant_id="south")
+    pinned = await make_account(of=account.row, tenant_id="north")
+    other = await make_account()
+    asked = [(account, "nobody"), (account, "southerner"), (pinned, "kim"), (other, "kim"), (account, "%00")]
+    same_for_all([await one.client.patch(f"{SUBJECTS}/{name}", json={"external_id": "7"}) for one, name in asked])
+    for body, status in (({}, 422), ({"external_id": " "}, 400), ({"external_id": "x" * 701}, 400)):
+        assert problem(await account.client.patch(f"{SUBJECTS}/kim", json=body), status)["param"] == "external_id"
+    await account.add("north", subject="kim", tenant_id="north")
+    await label(pinned, "kim", "of the north")
+    assert await found(account, external_id="of the north") == []
+    assert await found(account, external_id="of the north", tenant_id="north") == ["kim"]
+    reader = await make_account(of=account.row, scopes="read_only")
+    problem(await reader.client.patch(f"{SUBJECTS}/kim", json={"external_id": "7"}), 403, "insufficient_scope")
+
+
+async def test_memories_are_listed_by_the_callers_id(account: Account) -> None:
+    """Exactly, with the other filters and the cursor; of the tenant asked."""
+    for number in range(5):
+        await account.add(f"about order {number}", external_id="o-1", topic="A" if number % 2 else "B")
+    await account.add("another", external_id="o-2")
+    await account.add("of acme", external_id="o-1", tenant_id="acme")
+    assert await account.decisions(external_id="o-1") == [f"about order {number}" for number in (4, 3, 2, 1, 0)]
+    assert await account.decisions(external_id="o-1", topic="A") == ["about order 3", "about order 1"]
+    assert await account.decisions(external_id="O-1") == []
+    assert await account.decisions(external_id="o-1", tenant_id="acme") == ["of acme"]
+    assert await account.decisions(external_id="o-1", transaction_as_of=2) == ["about order 1", "about order 0"]
+    page = await account.get("/agent/memories", external_id="o-1", limit=3)
+    rest = await account.get("/agent/memories", external_id="o-1", limit=3, cursor=page["next_cursor"])
+    assert texts([*page["memories"], *rest["memories"]]) == [f"about order {number}" for number in (4, 3, 2, 1, 0)]

@@ -23,13 +23,14 @@ from aurra.store.accounts import Directory, open_directory
 from tests.conftest import HandClock
 from tests.model import EMPTY, KEEP, LAST, Model, Outcome, Piece, Slot, all_pieces, pieces
 
-VERBS = frozenset({"assert", "supersede", "end", "retract", "correct", "restore", "erase", "retract by POST"})
+VERBS = frozenset({"assert", "supersede", "end", "retract", "correct", "restore", "erase", "keep", "retract by POST"})
 """The verbs that are played."""
 START = dt.datetime(2040, 1, 1, tzinfo=dt.UTC)
 FIRST_DAY = 5
 TENANTS = ("", "acme")
 NOBODY = "00000000-0000-4000-8000-000000000000"
 MEMORIES = "/agent/memories"
+CONVERSATIONS = "/agent/conversations"
 Json = dict[str, Any]
 
 
@@ -153,7 +154,12 @@ class Erase(NamedTuple):
     pick: int
 
 
-Step = Assert | Cut | Correct | Retract | Restore | Erase
+class Keep(NamedTuple):
+    tenant: str
+    turn: str
+
+
+Step = Assert | Cut | Correct | Retract | Restore | Erase | Keep
 
 
 class Glance(NamedTuple):
@@ -212,6 +218,7 @@ of_several = st.builds(
 retracts = st.builds(Retract, picks, st.booleans())
 restores = st.builds(Restore, st.integers(0, 12))
 erases = st.builds(Erase, picks)
+keeps = st.builds(Keep, st.sampled_from(TENANTS), st.sampled_from("abcdef"))
 at_once: st.SearchStrategy[Step] = st.one_of(
     asserts(edges),
     asserts(edges),
@@ -221,6 +228,7 @@ at_once: st.SearchStrategy[Step] = st.one_of(
     *([retracts] if "retract" in VERBS else []),
     *([restores] if "restore" in VERBS else []),
     *([erases] if "erase" in VERBS else []),
+    *([keeps] if "keep" in VERBS else []),
 )
 spots = st.lists(st.tuples(st.integers(8, 50), st.integers(1, 8) | lengths), min_size=1, max_size=4)
 modes = st.sampled_from(["once", "once", "dry", "twice"])
@@ -296,6 +304,11 @@ class Plays(RuleBasedStateMachine):
     @precondition(lambda self: "erase" in VERBS)
     @rule(step=erases, mode=modes, glance=glances)
     def erase(self, step: Step, mode: str, glance: Glance) -> None:
+        self._play(step, mode, glance)
+
+    @precondition(lambda self: "keep" in VERBS)
+    @rule(step=keeps, mode=modes, glance=glances)
+    def keep(self, step: Step, mode: str, glance: Glance) -> None:
         self._play(step, mode, glance)
 
     @rule(steps=st.lists(at_once, min_size=2, max_size=Stage.SESSIONS), glance=glances)
@@ -400,6 +413,11 @@ class Plays(RuleBasedStateMachine):
             case Erase():
                 memory = self._pick(step.pick)
                 return Call(Request("POST", f"/memories/{memory}/erase", {}), lambda _: self.model.erase(memory))
+            case Keep():
+                turns = [{"role": "user", "content": f"said {step.turn}", "id": step.turn}]
+                fields = {"session_id": "talk", "turns": turns, "extraction": "never"}
+                request = Request("POST", CONVERSATIONS, fields | _given(tenant_id=step.tenant or None))
+                return Call(request, lambda _: self.model.keep(step.tenant, step.turn))
 
     def _assert(self, step: Assert) -> Call:
         slot = (step.tenant, step.subject, step.attribute) if step.attribute else None

@@ -85,6 +85,61 @@ MEMORIES_QUERY = Operation(
     is_repeatable=True,
     has_tenant=True,
 )
+MEMORIES_ADD = Operation(
+    name="memories.add",
+    method="POST",
+    path="/agent/memories",
+    answer=types.MemoryWritten,
+    is_idempotent=True,
+    is_repeatable=True,
+    has_tenant=True,
+)
+MEMORIES_BULK = Operation(
+    name="memories.bulk",
+    method="POST",
+    path="/agent/memories/bulk",
+    answer=types.BulkWritten,
+    is_idempotent=True,
+    is_repeatable=True,
+    has_tenant=False,
+    tenant_inside=("memories",),
+)
+CONVERSATIONS_ADD = Operation(
+    name="conversations.add",
+    method="POST",
+    path="/agent/conversations",
+    answer=types.ConversationAdded,
+    is_idempotent=True,
+    is_repeatable=True,
+    has_tenant=True,
+)
+CONVERSATIONS_LIST = Operation(
+    name="conversations.list",
+    method="GET",
+    path="/agent/conversations",
+    answer=types.ConversationPage,
+    is_idempotent=False,
+    is_repeatable=True,
+    has_tenant=True,
+)
+CONVERSATIONS_GET = Operation(
+    name="conversations.get",
+    method="GET",
+    path="/agent/conversations/{session_id}",
+    answer=types.ConversationFound,
+    is_idempotent=False,
+    is_repeatable=True,
+    has_tenant=True,
+)
+CONVERSATIONS_MESSAGES = Operation(
+    name="conversations.messages",
+    method="GET",
+    path="/agent/conversations/{session_id}/messages",
+    answer=types.ConversationMessagesPage,
+    is_idempotent=False,
+    is_repeatable=True,
+    has_tenant=True,
+)
 MEMORIES_ERASE = Operation(
     name="memories.erase",
     method="POST",
@@ -148,25 +203,6 @@ TRANSACTIONS_VERIFY = Operation(
     is_repeatable=True,
     has_tenant=False,
 )
-MEMORIES_ADD = Operation(
-    name="memories.add",
-    method="POST",
-    path="/agent/memories",
-    answer=types.MemoryWritten,
-    is_idempotent=True,
-    is_repeatable=True,
-    has_tenant=True,
-)
-MEMORIES_BULK = Operation(
-    name="memories.bulk",
-    method="POST",
-    path="/agent/memories/bulk",
-    answer=types.BulkWritten,
-    is_idempotent=True,
-    is_repeatable=True,
-    has_tenant=False,
-    tenant_inside=("memories",),
-)
 PROVIDER_GET = Operation(
     name="provider.get",
     method="GET",
@@ -208,6 +244,15 @@ SUBJECTS_GET = Operation(
     method="GET",
     path="/agent/subjects/{subject}",
     answer=types.Profile,
+    is_idempotent=False,
+    is_repeatable=True,
+    has_tenant=True,
+)
+SUBJECTS_UPDATE = Operation(
+    name="subjects.update",
+    method="PATCH",
+    path="/agent/subjects/{subject}",
+    answer=types.SubjectUpdated,
     is_idempotent=False,
     is_repeatable=True,
     has_tenant=True,

@@ -27,6 +27,13 @@ __all__ = [
     "Change",
     "Citation",
     "ClosedVersion",
+    "Conversation",
+    "ConversationAdded",
+    "ConversationExtraction",
+    "ConversationFound",
+    "ConversationMessage",
+    "ConversationMessagesPage",
+    "ConversationPage",
     "Corrected",
     "Difference",
     "Erased",
@@ -58,6 +65,7 @@ __all__ = [
     "SourceCitation",
     "Subject",
     "SubjectPage",
+    "SubjectUpdated",
     "Superseded",
     "Supersession",
     "SupersessionChain",
@@ -67,6 +75,7 @@ __all__ = [
     "TransactionFound",
     "TransactionPage",
     "TransactionRef",
+    "TurnMemory",
     "Verified",
     "Version",
     "VersionRef",
@@ -104,6 +113,10 @@ class Message(Input, kw_only=True):
     """When it was said; becomes the facts' `valid_from`."""
     id: str | UnsetType | None = UNSET
     """The caller's own id, returned as `source_citation.message_id`."""
+    uri: str | UnsetType | None = UNSET
+    """Where it is kept in full: a recording, a transcript."""
+    metadata: Mapping[str, Any] | UnsetType | None = UNSET
+    """Any JSON object, returned as given."""
 
 
 class MemoryWrite(Input, kw_only=True):
@@ -481,6 +494,222 @@ class Answered(Answer, kw_only=True):
     """UTC instant, microseconds."""
 
 
+class Extraction(Record, kw_only=True):
+    """How the memories were made from what was sent."""
+
+    mode: str
+    """`verbatim`, `extractive` or `llm`."""
+    provider: str | None = None
+    model: str | None = None
+    prompt_version: str | None = None
+
+
+class Supersession(Record, kw_only=True):
+    """That a memory took over from another."""
+
+    old_memory_id: str
+    confidence: float
+    verdict: str
+    reasoning: str
+
+
+class AutoSupersede(Record, kw_only=True):
+    """What automatic supersession did for one memory."""
+
+    ran: bool
+    skipped_reason: str | None
+    candidates_examined: int
+    memory_id: str | None
+    supersession: Supersession | None
+
+
+class VersionRef(Record, kw_only=True):
+    """A version in a receipt."""
+
+    memory_id: str | None
+    """Null for a memory that a dry run would make."""
+    version: str | None
+    """Null for a version that a dry run would open."""
+    valid_from: str
+    """UTC instant, microseconds."""
+    valid_to: str | None
+    """UTC instant, microseconds."""
+    op: str
+    """`assert`, `supersede`, `end`, `correct`, `restore`, `leftover`; `closed` for what closed."""
+    superseded_by: str | None
+
+
+class Receipt(Record, kw_only=True):
+    """What a transaction opened and closed."""
+
+    opened: list[VersionRef]
+    closed: list[VersionRef]
+
+
+class MemoryWritten(Answer, kw_only=True):
+    """What was stored."""
+
+    status: str
+    """`saved`, `duplicate` or `no_facts`."""
+    memory_id: str | None
+    """Content mode; null in messages mode."""
+    memory_ids: list[str]
+    extracted_count: int
+    saved_count: int
+    company_id: str
+    tenant_id: str | None
+    extraction: Extraction
+    transaction: TransactionRef
+    auto_supersede: AutoSupersede | list[AutoSupersede]
+    """An object in content mode, an array in messages mode."""
+    receipt: Receipt
+    dry_run: bool = False
+
+
+class BulkItem(Record, kw_only=True):
+    """The outcome of one item."""
+
+    index: int
+    status: str
+    """`saved`, `duplicate`, `no_facts` or `error`."""
+    memory_id: str | None
+    memory_ids: list[str]
+    error: dict[str, Any] | None = None
+    """`code`, `detail`, `param` and `status` of a refused item."""
+
+
+class BulkWritten(Answer, kw_only=True):
+    """The outcome of each item, in order."""
+
+    status: str
+    """`saved`, `partial` (an item was refused), `duplicate`, `no_facts`."""
+    items: list[BulkItem]
+    saved_count: int
+    duplicate_count: int
+    error_count: int
+    company_id: str
+    transaction: TransactionRef
+    receipt: Receipt
+    dry_run: bool = False
+
+
+class ConversationExtraction(Extraction, kw_only=True):
+    """How facts are made of the turns, and whether that has happened; `mode` is `none` where it has not."""
+
+    state: str
+    """`pending`: a job will do it; `none`: nothing of this request is extracted."""
+
+
+class ConversationAdded(Answer, kw_only=True):
+    """What was kept, and what was made of it."""
+
+    status: str
+    """`saved`, or `unchanged` where every turn was known."""
+    session_id: str
+    turns_saved: int
+    turns_known: int
+    """Turns that the session had already, by their `id`."""
+    memory_ids: list[str]
+    extracted_count: int
+    saved_count: int
+    extraction: ConversationExtraction
+    company_id: str
+    tenant_id: str | None
+    channel: str | None
+    """As this request gave it."""
+    transaction: TransactionRef
+    receipt: Receipt
+    dry_run: bool = False
+
+
+class Conversation(Record, kw_only=True):
+    """A conversation; its labels are today's, the counts are of the moment read at."""
+
+    session_id: str
+    tenant_id: str | None
+    channel: str | None
+    external_id: str | None
+    uri: str | None
+    metadata: dict[str, Any] | None
+    turns: int
+    """How many are kept."""
+    memories: int
+    """How many are believed that came from it."""
+    started_at: str | None
+    """When the first turn was said, or else stored."""
+    last_at: str | None
+    """When the last turn was said, or else stored."""
+    created_at: str
+    """UTC instant, microseconds."""
+    pending: bool
+    """Whether extraction of some of its turns waits."""
+
+
+class ConversationPage(Answer, Page[Conversation], kw_only=True):
+    """A page of conversations, and the moment it was read at."""
+
+    conversations: list[Conversation]
+    has_more: bool
+    next_cursor: str | None
+    transaction: TransactionRef
+    as_of: str | None
+    """UTC instant, microseconds."""
+
+    def page_items(self) -> list[Conversation]:
+        return self.conversations
+
+
+class ConversationFound(Answer, kw_only=True):
+    """One conversation, and the moment it was read at."""
+
+    conversation: Conversation
+    transaction: TransactionRef
+    as_of: str | None
+    """UTC instant, microseconds."""
+
+
+class TurnMemory(Record, kw_only=True):
+    """A memory that was made from a turn, and is believed."""
+
+    id: str
+    decision: str
+    """The fact."""
+    is_current: bool
+    """Whether it holds at the moment asked about."""
+
+
+class ConversationMessage(Record, kw_only=True):
+    """A turn as said, with what was made of it."""
+
+    id: str | None
+    """The caller's own id."""
+    role: str
+    name: str | None
+    content: str
+    at: str | None
+    """When it was said, if that was given."""
+    uri: str | None
+    metadata: dict[str, Any] | None
+    position: int
+    """Place among the turns that are kept, from 0."""
+    memories: list[TurnMemory]
+
+
+class ConversationMessagesPage(Answer, Page[ConversationMessage], kw_only=True):
+    """A page of turns, and the moment it was read at."""
+
+    session_id: str
+    messages: list[ConversationMessage]
+    has_more: bool
+    next_cursor: str | None
+    transaction: TransactionRef
+    as_of: str | None
+    """UTC instant, microseconds."""
+
+    def page_items(self) -> list[ConversationMessage]:
+        return self.messages
+
+
 class Certificate(Record, kw_only=True):
     """What was erased, without anything that was said. GET /agent/transactions/{tx} has the entry and its hash."""
 
@@ -714,105 +943,6 @@ class Verified(Answer, kw_only=True):
     """UTC instant, microseconds."""
 
 
-class Extraction(Record, kw_only=True):
-    """How the memories were made from what was sent."""
-
-    mode: str
-    """`verbatim`, `extractive` or `llm`."""
-    provider: str | None = None
-    model: str | None = None
-    prompt_version: str | None = None
-
-
-class Supersession(Record, kw_only=True):
-    """That a memory took over from another."""
-
-    old_memory_id: str
-    confidence: float
-    verdict: str
-    reasoning: str
-
-
-class AutoSupersede(Record, kw_only=True):
-    """What automatic supersession did for one memory."""
-
-    ran: bool
-    skipped_reason: str | None
-    candidates_examined: int
-    memory_id: str | None
-    supersession: Supersession | None
-
-
-class VersionRef(Record, kw_only=True):
-    """A version in a receipt."""
-
-    memory_id: str | None
-    """Null for a memory that a dry run would make."""
-    version: str | None
-    """Null for a version that a dry run would open."""
-    valid_from: str
-    """UTC instant, microseconds."""
-    valid_to: str | None
-    """UTC instant, microseconds."""
-    op: str
-    """`assert`, `supersede`, `end`, `correct`, `restore`, `leftover`; `closed` for what closed."""
-    superseded_by: str | None
-
-
-class Receipt(Record, kw_only=True):
-    """What a transaction opened and closed."""
-
-    opened: list[VersionRef]
-    closed: list[VersionRef]
-
-
-class MemoryWritten(Answer, kw_only=True):
-    """What was stored."""
-
-    status: str
-    """`saved`, `duplicate` or `no_facts`."""
-    memory_id: str | None
-    """Content mode; null in messages mode."""
-    memory_ids: list[str]
-    extracted_count: int
-    saved_count: int
-    company_id: str
-    tenant_id: str | None
-    extraction: Extraction
-    transaction: TransactionRef
-    auto_supersede: AutoSupersede | list[AutoSupersede]
-    """An object in content mode, an array in messages mode."""
-    receipt: Receipt
-    dry_run: bool = False
-
-
-class BulkItem(Record, kw_only=True):
-    """The outcome of one item."""
-
-    index: int
-    status: str
-    """`saved`, `duplicate`, `no_facts` or `error`."""
-    memory_id: str | None
-    memory_ids: list[str]
-    error: dict[str, Any] | None = None
-    """`code`, `detail`, `param` and `status` of a refused item."""
-
-
-class BulkWritten(Answer, kw_only=True):
-    """The outcome of each item, in order."""
-
-    status: str
-    """`saved`, `partial` (an item was refused), `duplicate`, `no_facts`."""
-    items: list[BulkItem]
-    saved_count: int
-    duplicate_count: int
-    error_count: int
-    company_id: str
-    transaction: TransactionRef
-    receipt: Receipt
-    dry_run: bool = False
-
-
 class ProviderSettings(Answer, kw_only=True):
     """The account's own model; all null where none is set. Its key is never shown."""
 
@@ -835,6 +965,8 @@ class Subject(Record, kw_only=True):
 
     subject: str
     """As first written."""
+    external_id: str | None
+    """Its id in the caller's system; a label, the same at every moment."""
     memories: int
     """How many are believed about it."""
     attributes: list[str]
@@ -889,12 +1021,25 @@ class Profile(Answer, kw_only=True):
 
     subject: str
     """As first written."""
+    external_id: str | None
+    """Its id in the caller's system; a label, the same at every moment."""
     attributes: list[ProfileAttribute]
     memories: list[Memory]
     """What holds at `as_of` about it, of no attribute; newest first."""
     transaction: TransactionRef
     as_of: str
     """UTC instant, microseconds."""
+
+
+class SubjectUpdated(Answer, kw_only=True):
+    """The subject as it is known now. A label takes no transaction: the newest is named."""
+
+    subject: str
+    """As first written."""
+    external_id: str | None
+    """Its id in the caller's system; a label, the same at every moment."""
+    tenant_id: str | None
+    transaction: TransactionRef
 
 
 class Restored(Answer, kw_only=True):

@@ -12,6 +12,244 @@ from aurra_sdk._async.transport import AsyncTransport
 from aurra_sdk._given import Id, Moment
 
 
+class AsyncConversations(AsyncResource):
+    """`client.conversations`."""
+
+    async def add(
+        self,
+        session_id: str,
+        turns: Sequence[types.Message | Mapping[str, Any]],
+        *,
+        tenant_id: str | UnsetType | None = UNSET,
+        channel: str | UnsetType | None = UNSET,
+        external_id: str | UnsetType | None = UNSET,
+        uri: str | UnsetType | None = UNSET,
+        metadata: Mapping[str, Any] | UnsetType | None = UNSET,
+        extraction: Literal["now", "later", "never"] | UnsetType = UNSET,
+        source: str | UnsetType | None = UNSET,
+        llm: types.LlmChoice | Mapping[str, Any] | UnsetType | None = UNSET,
+        reason: str | UnsetType | None = UNSET,
+        dry_run: bool | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> types.ConversationAdded:
+        """Keeps turns as they were said, and makes facts of them now, later or never. Later requests append.
+
+        A turn whose `id` the session has already is neither stored nor extracted again; if it says something else, the
+        first stays, and `warnings` names it. Keeping costs nothing; each fact is a write.
+
+        Args:
+            session_id: The conversation; any text of the caller's.
+            turns: 1…500 turns, in order; one whose `id` the session has already is not stored again.
+            tenant_id: Whose memories; absent or null is the default tenant only.
+            channel: Such as `call`, `email` or `chat`; free text.
+            external_id: The conversation's id in the caller's system.
+            uri: Where it is kept in full: a recording, a transcript.
+            metadata: Any JSON object, returned as given.
+            extraction: When facts are made of the turns: `now`, `later` (in the background) or `never`. Default: now.
+            source: Of the facts, `agent_session` if absent; with `now` only.
+            llm: A model of the caller's own; with `now` only.
+            reason: Why; kept with the transaction.
+            dry_run: Return what would happen, commit nothing.
+            idempotency_key: Sent as Idempotency-Key instead of one made for this call; a second call with it answers as
+                the first did.
+        """
+        return await self._call(
+            _operations.CONVERSATIONS_ADD,
+            {
+                "session_id": session_id,
+                "turns": turns,
+                "tenant_id": tenant_id,
+                "channel": channel,
+                "external_id": external_id,
+                "uri": uri,
+                "metadata": metadata,
+                "extraction": extraction,
+                "source": source,
+                "llm": llm,
+                "reason": reason,
+                "dry_run": dry_run,
+            },
+            idempotency_key,
+        )
+
+    async def list(
+        self,
+        *,
+        limit: int | UnsetType | None = UNSET,
+        tenant_id: str | UnsetType | None = UNSET,
+        channel: str | UnsetType | None = UNSET,
+        external_id: str | UnsetType | None = UNSET,
+        as_of: Moment | UnsetType | None = UNSET,
+        transaction_as_of: int | Moment | UnsetType | None = UNSET,
+        cursor: str | UnsetType | None = UNSET,
+    ) -> types.ConversationPage:
+        """Conversations, newest first, each with how many turns and believed memories it has.
+
+        Args:
+            limit: Most results; clamped into 1…1000. Default: 20.
+            tenant_id: Whose memories; absent or null is the default tenant only.
+            channel: Only of this channel.
+            external_id: Only with this id in the caller's system.
+            as_of: Count the memories that were true then.
+            transaction_as_of: What was believed then: a transaction's number, or an instant.
+            cursor: `next_cursor` of the page before.
+        """
+        return await self._call(
+            _operations.CONVERSATIONS_LIST,
+            {
+                "limit": limit,
+                "tenant_id": tenant_id,
+                "channel": channel,
+                "external_id": external_id,
+                "as_of": as_of,
+                "transaction_as_of": transaction_as_of,
+                "cursor": cursor,
+            },
+        )
+
+    async def iterate(
+        self,
+        *,
+        limit: int | UnsetType | None = UNSET,
+        tenant_id: str | UnsetType | None = UNSET,
+        channel: str | UnsetType | None = UNSET,
+        external_id: str | UnsetType | None = UNSET,
+        as_of: Moment | UnsetType | None = UNSET,
+        transaction_as_of: int | Moment | UnsetType | None = UNSET,
+        cursor: str | UnsetType | None = UNSET,
+    ) -> AsyncIterator[types.Conversation]:
+        """Every item of `list`, page after page; `limit` is the size of a page.
+
+        Args:
+            limit: Most results; clamped into 1…1000. Default: 20.
+            tenant_id: Whose memories; absent or null is the default tenant only.
+            channel: Only of this channel.
+            external_id: Only with this id in the caller's system.
+            as_of: Count the memories that were true then.
+            transaction_as_of: What was believed then: a transaction's number, or an instant.
+            cursor: `next_cursor` of the page before.
+        """
+        while True:
+            page = await self.list(
+                limit=limit,
+                tenant_id=tenant_id,
+                channel=channel,
+                external_id=external_id,
+                as_of=as_of,
+                transaction_as_of=transaction_as_of,
+                cursor=cursor,
+            )
+            for item in page.conversations:
+                yield item
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
+
+    async def get(
+        self,
+        session_id: str,
+        *,
+        tenant_id: str | UnsetType | None = UNSET,
+        as_of: Moment | UnsetType | None = UNSET,
+        transaction_as_of: int | Moment | UnsetType | None = UNSET,
+    ) -> types.ConversationFound:
+        """One conversation: its labels, and how many turns and believed memories it has.
+
+        Args:
+            session_id: The conversation; any text, percent-encoded in a path.
+            tenant_id: Whose memories; absent or null is the default tenant only.
+            as_of: Count the memories that were true then.
+            transaction_as_of: What was believed then: a transaction's number, or an instant.
+        """
+        return await self._call(
+            _operations.CONVERSATIONS_GET,
+            {"session_id": session_id, "tenant_id": tenant_id, "as_of": as_of, "transaction_as_of": transaction_as_of},
+        )
+
+    async def messages(
+        self,
+        session_id: str,
+        *,
+        limit: int | UnsetType | None = UNSET,
+        tenant_id: str | UnsetType | None = UNSET,
+        as_of: Moment | UnsetType | None = UNSET,
+        transaction_as_of: int | Moment | UnsetType | None = UNSET,
+        cursor: str | UnsetType | None = UNSET,
+    ) -> types.ConversationMessagesPage:
+        """The turns of a conversation as they were said, in the order in which they were told, each with the memories
+        that were made from it.
+
+        Args:
+            session_id: The conversation; any text, percent-encoded in a path.
+            limit: Most results; clamped into 1…1000. Default: 100.
+            tenant_id: Whose memories; absent or null is the default tenant only.
+            as_of: Which of the memories are current then.
+            transaction_as_of: What was believed then: a transaction's number, or an instant.
+            cursor: `next_cursor` of the page before.
+        """
+        return await self._call(
+            _operations.CONVERSATIONS_MESSAGES,
+            {
+                "session_id": session_id,
+                "limit": limit,
+                "tenant_id": tenant_id,
+                "as_of": as_of,
+                "transaction_as_of": transaction_as_of,
+                "cursor": cursor,
+            },
+        )
+
+    async def iterate_messages(
+        self,
+        session_id: str,
+        *,
+        limit: int | UnsetType | None = UNSET,
+        tenant_id: str | UnsetType | None = UNSET,
+        as_of: Moment | UnsetType | None = UNSET,
+        transaction_as_of: int | Moment | UnsetType | None = UNSET,
+        cursor: str | UnsetType | None = UNSET,
+    ) -> AsyncIterator[types.ConversationMessage]:
+        """Every item of `messages`, page after page; `limit` is the size of a page.
+
+        Args:
+            session_id: The conversation; any text, percent-encoded in a path.
+            limit: Most results; clamped into 1…1000. Default: 100.
+            tenant_id: Whose memories; absent or null is the default tenant only.
+            as_of: Which of the memories are current then.
+            transaction_as_of: What was believed then: a transaction's number, or an instant.
+            cursor: `next_cursor` of the page before.
+        """
+        while True:
+            page = await self.messages(
+                session_id=session_id,
+                limit=limit,
+                tenant_id=tenant_id,
+                as_of=as_of,
+                transaction_as_of=transaction_as_of,
+                cursor=cursor,
+            )
+            for item in page.messages:
+                yield item
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
+
+    @property
+    def with_raw_response(self) -> "AsyncConversationsWithRawResponse":
+        """The same methods, but each answer comes with its status and headers: `.parsed`, `.headers`, `.request_id`."""
+        return AsyncConversationsWithRawResponse(AsyncConversations(self._transport, is_raw=True))
+
+
+class AsyncConversationsWithRawResponse:
+    """`client.conversations.with_raw_response`."""
+
+    def __init__(self, conversations: AsyncConversations) -> None:
+        self.add = as_raw(conversations.add)
+        self.list = as_raw(conversations.list)
+        self.get = as_raw(conversations.get)
+        self.messages = as_raw(conversations.messages)
+
+
 class AsyncMemories(AsyncResource):
     """`client.memories`."""
 
@@ -73,6 +311,7 @@ class AsyncMemories(AsyncResource):
         session_id: str | UnsetType | None = UNSET,
         subject: str | UnsetType | None = UNSET,
         attribute: str | UnsetType | None = UNSET,
+        external_id: str | UnsetType | None = UNSET,
     ) -> types.MemoryPage:
         """Memories, newest first; only what is valid now, unless times or `include_superseded` say otherwise.
 
@@ -88,6 +327,7 @@ class AsyncMemories(AsyncResource):
             session_id: Only this conversation.
             subject: Only this subject.
             attribute: Only this attribute.
+            external_id: Only what has this id in the caller's system.
         """
         return await self._call(
             _operations.MEMORIES_LIST,
@@ -103,6 +343,7 @@ class AsyncMemories(AsyncResource):
                 "session_id": session_id,
                 "subject": subject,
                 "attribute": attribute,
+                "external_id": external_id,
             },
         )
 
@@ -120,6 +361,7 @@ class AsyncMemories(AsyncResource):
         session_id: str | UnsetType | None = UNSET,
         subject: str | UnsetType | None = UNSET,
         attribute: str | UnsetType | None = UNSET,
+        external_id: str | UnsetType | None = UNSET,
     ) -> AsyncIterator[types.Memory]:
         """Every item of `list`, page after page; `limit` is the size of a page.
 
@@ -135,6 +377,7 @@ class AsyncMemories(AsyncResource):
             session_id: Only this conversation.
             subject: Only this subject.
             attribute: Only this attribute.
+            external_id: Only what has this id in the caller's system.
         """
         while True:
             page = await self.list(
@@ -149,6 +392,7 @@ class AsyncMemories(AsyncResource):
                 session_id=session_id,
                 subject=subject,
                 attribute=attribute,
+                external_id=external_id,
             )
             for item in page.memories:
                 yield item
@@ -265,85 +509,6 @@ class AsyncMemories(AsyncResource):
             },
         )
 
-    async def erase(
-        self,
-        memory_id: Id,
-        *,
-        reason: str | UnsetType | None = UNSET,
-        dry_run: bool | UnsetType = UNSET,
-        idempotency_key: str | None = None,
-    ) -> types.Erased:
-        """Removes a memory for good, from every transaction: its versions, what it said, its vector, the turn it came
-        from.
-
-        The ledger still verifies: a salted hash stays, whose salt is gone. It cannot be restored.
-
-        Args:
-            memory_id: The memory's id.
-            reason: Why; kept with the erasure, so do not quote what is erased.
-            dry_run: Return what would be erased, erase nothing.
-            idempotency_key: Sent as Idempotency-Key instead of one made for this call; a second call with it answers as
-                the first did.
-        """
-        return await self._call(
-            _operations.MEMORIES_ERASE, {"memory_id": memory_id, "reason": reason, "dry_run": dry_run}, idempotency_key
-        )
-
-    async def erase_matching(
-        self,
-        *,
-        tenant_id: str | UnsetType | None = UNSET,
-        session_id: str | UnsetType | None = UNSET,
-        subject: str | UnsetType | None = UNSET,
-        reason: str | UnsetType | None = UNSET,
-        dry_run: bool | UnsetType = UNSET,
-        idempotency_key: str | None = None,
-    ) -> types.Erased:
-        """Removes for good all that matches: a tenant, a session, a subject, or what is of all that are given.
-
-        At most 5,000 memories a request; `remaining` says how many are left for the next. With a whole tenant or
-        session go its turns, also those of which no memory was made.
-
-        Args:
-            tenant_id: The tenant; absent is the default one, then with session or subject.
-            session_id: Only this conversation.
-            subject: Only memories about this subject.
-            reason: Why; kept with the erasure, so do not quote what is erased.
-            dry_run: Return what would be erased, erase nothing.
-            idempotency_key: Sent as Idempotency-Key instead of one made for this call; a second call with it answers as
-                the first did.
-        """
-        return await self._call(
-            _operations.MEMORIES_ERASE_MATCHING,
-            {
-                "tenant_id": tenant_id,
-                "session_id": session_id,
-                "subject": subject,
-                "reason": reason,
-                "dry_run": dry_run,
-            },
-            idempotency_key,
-        )
-
-    async def versions(
-        self,
-        memory_id: Id,
-        *,
-        as_of: Moment | UnsetType | None = UNSET,
-        transaction_as_of: int | Moment | UnsetType | None = UNSET,
-    ) -> types.Versions:
-        """Every version of a memory: what was believed of it, about when, and since when.
-
-        Args:
-            memory_id: The memory's id.
-            as_of: Evaluate at this instant.
-            transaction_as_of: What was believed then: a transaction's number, or an instant.
-        """
-        return await self._call(
-            _operations.MEMORIES_VERSIONS,
-            {"memory_id": memory_id, "as_of": as_of, "transaction_as_of": transaction_as_of},
-        )
-
     async def add(
         self,
         *,
@@ -447,6 +612,85 @@ class AsyncMemories(AsyncResource):
             _operations.MEMORIES_BULK,
             {"memories": memories, "mode": mode, "reason": reason, "dry_run": dry_run},
             idempotency_key,
+        )
+
+    async def erase(
+        self,
+        memory_id: Id,
+        *,
+        reason: str | UnsetType | None = UNSET,
+        dry_run: bool | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> types.Erased:
+        """Removes a memory for good, from every transaction: its versions, what it said, its vector, the turn it came
+        from.
+
+        The ledger still verifies: a salted hash stays, whose salt is gone. It cannot be restored.
+
+        Args:
+            memory_id: The memory's id.
+            reason: Why; kept with the erasure, so do not quote what is erased.
+            dry_run: Return what would be erased, erase nothing.
+            idempotency_key: Sent as Idempotency-Key instead of one made for this call; a second call with it answers as
+                the first did.
+        """
+        return await self._call(
+            _operations.MEMORIES_ERASE, {"memory_id": memory_id, "reason": reason, "dry_run": dry_run}, idempotency_key
+        )
+
+    async def erase_matching(
+        self,
+        *,
+        tenant_id: str | UnsetType | None = UNSET,
+        session_id: str | UnsetType | None = UNSET,
+        subject: str | UnsetType | None = UNSET,
+        reason: str | UnsetType | None = UNSET,
+        dry_run: bool | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> types.Erased:
+        """Removes for good all that matches: a tenant, a session, a subject, or what is of all that are given.
+
+        At most 5,000 memories a request; `remaining` says how many are left for the next. With a whole tenant or
+        session go its turns, also those of which no memory was made.
+
+        Args:
+            tenant_id: The tenant; absent is the default one, then with session or subject.
+            session_id: Only this conversation.
+            subject: Only memories about this subject.
+            reason: Why; kept with the erasure, so do not quote what is erased.
+            dry_run: Return what would be erased, erase nothing.
+            idempotency_key: Sent as Idempotency-Key instead of one made for this call; a second call with it answers as
+                the first did.
+        """
+        return await self._call(
+            _operations.MEMORIES_ERASE_MATCHING,
+            {
+                "tenant_id": tenant_id,
+                "session_id": session_id,
+                "subject": subject,
+                "reason": reason,
+                "dry_run": dry_run,
+            },
+            idempotency_key,
+        )
+
+    async def versions(
+        self,
+        memory_id: Id,
+        *,
+        as_of: Moment | UnsetType | None = UNSET,
+        transaction_as_of: int | Moment | UnsetType | None = UNSET,
+    ) -> types.Versions:
+        """Every version of a memory: what was believed of it, about when, and since when.
+
+        Args:
+            memory_id: The memory's id.
+            as_of: Evaluate at this instant.
+            transaction_as_of: What was believed then: a transaction's number, or an instant.
+        """
+        return await self._call(
+            _operations.MEMORIES_VERSIONS,
+            {"memory_id": memory_id, "as_of": as_of, "transaction_as_of": transaction_as_of},
         )
 
     async def supersede(
@@ -584,11 +828,11 @@ class AsyncMemoriesWithRawResponse:
         self.timeline = as_raw(memories.timeline)
         self.get_audit = as_raw(memories.get_audit)
         self.query = as_raw(memories.query)
+        self.add = as_raw(memories.add)
+        self.bulk = as_raw(memories.bulk)
         self.erase = as_raw(memories.erase)
         self.erase_matching = as_raw(memories.erase_matching)
         self.versions = as_raw(memories.versions)
-        self.add = as_raw(memories.add)
-        self.bulk = as_raw(memories.bulk)
         self.supersede = as_raw(memories.supersede)
         self.correct = as_raw(memories.correct)
         self.retract = as_raw(memories.retract)
@@ -729,15 +973,21 @@ class AsyncSubjects(AsyncResource):
         tenant_id: str | UnsetType | None = UNSET,
         as_of: Moment | UnsetType | None = UNSET,
         transaction_as_of: int | Moment | UnsetType | None = UNSET,
+        query: str | UnsetType | None = UNSET,
+        external_id: str | UnsetType | None = UNSET,
         cursor: str | UnsetType | None = UNSET,
     ) -> types.SubjectPage:
-        """Subjects that something is believed about, in the order of their names.
+        """Subjects that something is believed about, in the order of their names; found by a part of the name, or by
+        the caller's own id.
 
         Args:
             limit: Most results; clamped into 1…1000. Default: 20.
             tenant_id: Whose memories; absent or null is the default tenant only.
             as_of: Only what was true then.
             transaction_as_of: What was believed then: a transaction's number, or an instant.
+            query: Only those whose name has this in it, anywhere and without regard to case, or whose `external_id` it
+                is exactly; no character is a wildcard.
+            external_id: Only what has this id in the caller's system.
             cursor: `next_cursor` of the page before.
         """
         return await self._call(
@@ -747,6 +997,8 @@ class AsyncSubjects(AsyncResource):
                 "tenant_id": tenant_id,
                 "as_of": as_of,
                 "transaction_as_of": transaction_as_of,
+                "query": query,
+                "external_id": external_id,
                 "cursor": cursor,
             },
         )
@@ -758,6 +1010,8 @@ class AsyncSubjects(AsyncResource):
         tenant_id: str | UnsetType | None = UNSET,
         as_of: Moment | UnsetType | None = UNSET,
         transaction_as_of: int | Moment | UnsetType | None = UNSET,
+        query: str | UnsetType | None = UNSET,
+        external_id: str | UnsetType | None = UNSET,
         cursor: str | UnsetType | None = UNSET,
     ) -> AsyncIterator[types.Subject]:
         """Every item of `list`, page after page; `limit` is the size of a page.
@@ -767,11 +1021,20 @@ class AsyncSubjects(AsyncResource):
             tenant_id: Whose memories; absent or null is the default tenant only.
             as_of: Only what was true then.
             transaction_as_of: What was believed then: a transaction's number, or an instant.
+            query: Only those whose name has this in it, anywhere and without regard to case, or whose `external_id` it
+                is exactly; no character is a wildcard.
+            external_id: Only what has this id in the caller's system.
             cursor: `next_cursor` of the page before.
         """
         while True:
             page = await self.list(
-                limit=limit, tenant_id=tenant_id, as_of=as_of, transaction_as_of=transaction_as_of, cursor=cursor
+                limit=limit,
+                tenant_id=tenant_id,
+                as_of=as_of,
+                transaction_as_of=transaction_as_of,
+                query=query,
+                external_id=external_id,
+                cursor=cursor,
             )
             for item in page.subjects:
                 yield item
@@ -800,6 +1063,20 @@ class AsyncSubjects(AsyncResource):
             {"subject": subject, "tenant_id": tenant_id, "as_of": as_of, "transaction_as_of": transaction_as_of},
         )
 
+    async def update(
+        self, subject: str, *, external_id: str | UnsetType | None = UNSET, tenant_id: str | UnsetType | None = UNSET
+    ) -> types.SubjectUpdated:
+        """Gives a subject its id in the caller's system, or, with null, takes it away. A label: no transaction.
+
+        Args:
+            subject: Whom or what it is about.
+            external_id: Its id in the caller's system, required; null removes it.
+            tenant_id: Whose memories; absent or null is the default tenant only.
+        """
+        return await self._call(
+            _operations.SUBJECTS_UPDATE, {"subject": subject, "external_id": external_id, "tenant_id": tenant_id}
+        )
+
     @property
     def with_raw_response(self) -> "AsyncSubjectsWithRawResponse":
         """The same methods, but each answer comes with its status and headers: `.parsed`, `.headers`, `.request_id`."""
@@ -812,6 +1089,7 @@ class AsyncSubjectsWithRawResponse:
     def __init__(self, subjects: AsyncSubjects) -> None:
         self.list = as_raw(subjects.list)
         self.get = as_raw(subjects.get)
+        self.update = as_raw(subjects.update)
 
 
 class AsyncTransactions(AsyncResource):
@@ -981,6 +1259,7 @@ class AsyncResources:
     """Every operation of the service."""
 
     def __init__(self, transport: AsyncTransport) -> None:
+        self.conversations = AsyncConversations(transport)
         self.memories = AsyncMemories(transport)
         self.plan = AsyncPlan(transport)
         self.provider = AsyncProvider(transport)
