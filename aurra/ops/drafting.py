@@ -1,5 +1,6 @@
 """From a write request to drafts: checks, extraction, embedding. All of it before the transaction."""
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -28,6 +29,17 @@ class Prepared(msgspec.Struct, kw_only=True):
     extracted_count: int
     is_content: bool
     auto_supersede: bool
+    choice: ModelChoice | None = None
+    """The model of the request, or the server's; also judges what supersedes what."""
+    warnings: list[str] = []
+
+
+class Extracted(msgspec.Struct, frozen=True, kw_only=True):
+    """The facts of a conversation, how they were made, and how many were proposed."""
+
+    how: Extraction
+    facts: list[extraction.Fact]
+    proposed: int
     warnings: list[str] = []
 
 
@@ -39,6 +51,7 @@ async def prepare(ctx: Context, request: MemoryWrite, *, dialog: int = 0, label:
         _content(ctx, request, label) if request.content is not None else _messages(ctx, request, dialog, label)
     )
     prepared.auto_supersede = ctx.caller.settings.auto_supersede_default if auto is None else auto
+    prepared.choice = models.choose(ctx, request.llm) if prepared.auto_supersede else None
     return prepared
 
 
@@ -126,7 +139,8 @@ async def _messages(ctx: Context, request: MemoryWrite, dialog: int, label: str)
     assert request.messages is not None
     turns = [_turn(request, position, message) for position, message in enumerate(request.messages)]
     common = _common(ctx, request, label)
-    how, facts, proposed = await _facts(ctx, request, turns)
+    extracted = await _facts(ctx, request, turns)
+    how = extracted.how
     record = {key: value for key, value in msgspec.to_builtins(how).items() if value is not None}
     drafts = [
         replace(
@@ -145,10 +159,9 @@ async def _messages(ctx: Context, request: MemoryWrite, dialog: int, label: str)
             importance=fact.importance if how.mode == "llm" else common.importance,
             valid_from=common.valid_from or turns[fact.turn].said_at,
         )
-        for fact in facts
+        for fact in extracted.facts
     ]
-    dropped = proposed - len(facts)
-    warnings = [f"{dropped} proposed facts were dropped: their quotes are not in the source."] if dropped else []
+    warnings = list(extracted.warnings)
     kept = _last_of_each_slot(drafts)
     if len(kept) < len(drafts):
         warnings.append(f"{len(drafts) - len(kept)} facts gave way to later ones of the same slot and instant.")
@@ -156,7 +169,7 @@ async def _messages(ctx: Context, request: MemoryWrite, dialog: int, label: str)
         drafts=kept,
         turns=turns,
         extraction=how,
-        extracted_count=proposed,
+        extracted_count=extracted.proposed,
         is_content=False,
         auto_supersede=False,
         warnings=warnings,
@@ -173,19 +186,16 @@ def _last_of_each_slot(drafts: list[Draft]) -> list[Draft]:
     ]
 
 
-async def _facts(
-    ctx: Context, request: MemoryWrite, turns: list[Turn]
-) -> tuple[Extraction, list[extraction.Fact], int]:
-    """How facts were made, those that hold, and how many were proposed."""
+async def _facts(ctx: Context, request: MemoryWrite, turns: list[Turn]) -> Extracted:
+    """The facts of the turns, by the request's model if it has one."""
     choice = models.choose(ctx, request.llm)
     if request.extraction == "verbatim":
         facts = extraction.verbatim(turns)
-        return Extraction(mode="verbatim"), facts, len(facts)
+        return Extracted(how=Extraction(mode="verbatim"), facts=facts, proposed=len(facts))
     if choice is None or not any(turn.text.strip() for turn in turns):
         facts = extraction.by_rules(turns)
-        return Extraction(mode="extractive"), facts, len(facts)
-    how = Extraction(mode="llm", provider=choice.provider, model=choice.model, prompt_version=extraction.PROMPT_VERSION)
-    return how, *await _by_model(ctx, choice, turns)
+        return Extracted(how=Extraction(mode="extractive"), facts=facts, proposed=len(facts))
+    return await _by_model(ctx, choice, turns)
 
 
 def _turn(request: MemoryWrite, position: int, message: Message) -> Turn:
@@ -201,11 +211,12 @@ def _turn(request: MemoryWrite, position: int, message: Message) -> Turn:
         name=message.name or None,
         text=message.content,
         said_at=instants.parse_optional(message.at, at + "at"),
+        utc_offset=instants.offset_of(message.at) if message.at else dt.timedelta(),
     )
 
 
-async def _by_model(ctx: Context, choice: ModelChoice, turns: list[Turn]) -> tuple[list[extraction.Fact], int]:
-    """The checked facts, and how many were proposed."""
+async def _by_model(ctx: Context, choice: ModelChoice, turns: list[Turn]) -> Extracted:
+    """What holds of the facts that a model proposes."""
     async with models.opened(ctx, choice) as model:
         completion = await model.complete(
             system=extraction.SYSTEM,
@@ -218,4 +229,16 @@ async def _by_model(ctx: Context, choice: ModelChoice, turns: list[Turn]) -> tup
         proposed = msgspec.convert(completion.value.get("facts"), list[extraction.Proposed])
     except (msgspec.ValidationError, BadRequest):
         raise ProviderError(choice.provider, "The model's answer does not have the form that was asked for.") from None
-    return extraction.check(turns, proposed), len(proposed)
+    checked = extraction.check(turns, proposed)
+    dropped = {
+        "their quotes are not in the source": checked.unquoted,
+        "they name dates that their quotes do not bear out": checked.undated,
+    }
+    return Extracted(
+        how=Extraction(
+            mode="llm", provider=choice.provider, model=choice.model, prompt_version=extraction.PROMPT_VERSION
+        ),
+        facts=checked.facts,
+        proposed=len(proposed),
+        warnings=[f"{count} proposed facts were dropped: {why}." for why, count in dropped.items() if count],
+    )
