@@ -67,6 +67,13 @@ class TurnCursor(msgspec.Struct, frozen=True, array_like=True):
     as_of: dt.datetime | None
 
 
+class ReviewCursor(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page of reviews ended."""
+
+    at: dt.datetime
+    review_id: UUID
+
+
 def encode(cursor: msgspec.Struct, company_id: UUID, secret: bytes) -> str:
     """The opaque text of a cursor."""
     body = msgspec.json.encode(cursor)

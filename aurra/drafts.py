@@ -30,6 +30,15 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     uri: str | None = None
     """Where it is kept in full: a recording, a transcript."""
     metadata: dict[str, Any] | None = None
+    utc_offset: dt.timedelta = dt.timedelta()
+    """Of the clock that `said_at` was read from, where that is known: it tells which day it was there."""
+
+    @property
+    def said_on(self) -> dt.datetime:
+        """`said_at` on the speaker's own clock. Raises ValueError without a time."""
+        if self.said_at is None:
+            raise ValueError("the turn has no time")
+        return self.said_at.astimezone(dt.timezone(self.utc_offset))
 
 
 class Labels(msgspec.Struct, frozen=True, kw_only=True):

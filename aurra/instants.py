@@ -15,6 +15,7 @@ END = dt.datetime(9999, 12, 31, tzinfo=dt.UTC)
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _PASTED = re.compile(r"(T[\d:.]+) (\d{2}:\d{2})$")
+_OFFSET = re.compile(r"T.*?([+ -])(\d{2}):?(\d{2})$", re.IGNORECASE)
 _FAR_YEAR = re.compile(r"(0000|[+-]?\d{5,})-\d{2}-\d{2}")
 _Aware = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 
@@ -48,6 +49,15 @@ def parse(text: str, param: str) -> dt.datetime:
 def parse_optional(text: str | None, param: str) -> dt.datetime | None:
     """As `parse`; absent stays absent."""
     return None if text is None else parse(text, param)
+
+
+def offset_of(text: str) -> dt.timedelta:
+    """The offset from UTC that an instant was given with; of what `parse` accepts, and 0 for a bare date."""
+    match = _OFFSET.search(text.strip())
+    if match is None:
+        return dt.timedelta()
+    size = dt.timedelta(hours=int(match[2]), minutes=int(match[3]))
+    return -size if match[1] == "-" else size
 
 
 def show(at: dt.datetime) -> str:

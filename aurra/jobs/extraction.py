@@ -4,6 +4,7 @@ The job goes in the transaction that stores its facts, under the ledger's lock: 
 killed after, nothing is left to do. A key that was revoked meanwhile stops new requests, not what was accepted from it.
 """
 
+import itertools
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from aurra.changes import Changes, Head
 from aurra.context import Caller, Context, Service, caller_of
 from aurra.drafts import Turn
 from aurra.jobs.runner import kind
-from aurra.ops import drafting, memories, metering, views, writing
+from aurra.ops import drafting, memories, metering, superseding, views, writing
 from aurra.ops.committing import Decision
 from aurra.ops.drafting import Prepared
 from aurra.ops.memories import Items
@@ -54,16 +55,14 @@ async def extract(service: Service, job: Job) -> None:
     async with service.database.read(job.account) as tx:
         told = await conversations.told_together(tx, asked.dialog)
     prepared = await _prepare(ctx, told)
-    vectors = await drafting.embed(ctx, prepared.drafts, {0: prepared.turns})
+    every = Items([prepared], await drafting.embed(ctx, prepared.drafts, {0: prepared.turns}))
+    every.considered = await superseding.consider(ctx, every.items, every.vectors)
 
     async def decide(tx: Transaction, head: Head) -> Decision:
         present = await conversations.still_there(tx, [row.id for row in told])
-        left = [told[draft.turn or 0].id in present for draft in prepared.drafts]
-        drafts = [draft for draft, is_left in zip(prepared.drafts, left, strict=True) if is_left]
-        kept = [vector for vector, is_left in zip(vectors, left, strict=True) if is_left]
-        needs = Needs.of_drafts(drafts, {0: prepared.turns})
+        items = _of_turns(every, prepared, {place for place, row in enumerate(told) if row.id in present})
+        needs = items.needs(Needs.of_drafts(items.drafts, items.dialogs))
         world, _ = await world_store.load(tx, [needs], head.at)
-        items = Items([replace(prepared, drafts=drafts)], kept)
         changes = memories.assert_items(ctx, world, head, items, None, dry_run=False).changes
         # Refused, it would leave the job undone and gone: the plan is asked before the job is taken.
         metering.admit(head, changes)
@@ -78,6 +77,15 @@ async def extract(service: Service, job: Job) -> None:
         )
 
     await writing.write_alone(ctx, None, Extracted, decide)
+
+
+def _of_turns(every: Items, prepared: Prepared, places: set[int]) -> Items:
+    """What was made of some of the turns."""
+    left = [draft.turn in places for draft in prepared.drafts]
+    drafts = list(itertools.compress(prepared.drafts, left))
+    items = Items([replace(prepared, drafts=drafts)], list(itertools.compress(every.vectors[0], left)))
+    items.considered = [list(itertools.compress(every.considered[0], left))]
+    return items
 
 
 async def _caller(service: Service, job: Job, key_id: str) -> Caller:

@@ -13,7 +13,7 @@ from aurra.context import Context
 from aurra.cursors import ConversationCursor, TurnCursor
 from aurra.drafts import Labels, Turn
 from aurra.errors import BadRequest, NotFound
-from aurra.ops import checks, drafting, memories, models, writing
+from aurra.ops import checks, drafting, memories, models, superseding, writing
 from aurra.ops.committing import Decision
 from aurra.ops.drafting import Prepared
 from aurra.ops.memories import Asserted, Items
@@ -70,17 +70,16 @@ async def add(ctx: Context, request: ConversationAdd) -> ConversationAdded:
             return stored
         prepared = await _prepare(ctx, request, labels, turns)
         drafting.require_few(prepared.drafts, "turns")
-        vectors = await drafting.embed(ctx, prepared.drafts, {0: turns})
+        items = Items([prepared], await drafting.embed(ctx, prepared.drafts, {0: turns}))
+        items.considered = await superseding.consider(ctx, items.items, items.vectors)
 
         def plan(world: World, head: Head) -> Decision:
-            asserted = memories.assert_items(
-                ctx, world, head, Items([prepared], vectors), None, dry_run=request.dry_run
-            )
+            asserted = memories.assert_items(ctx, world, head, items, None, dry_run=request.dry_run)
             if request.extraction == "later" and asserted.changes.sources:
                 asserted.changes.jobs.append(_job(ctx, head, asserted.changes))
             return _decision(ctx, request, labels, prepared, asserted, world)
 
-        drafted = Needs.of_drafts(prepared.drafts, {0: turns})
+        drafted = items.needs(Needs.of_drafts(prepared.drafts, {0: turns}))
         needs = replace(drafted, turns=_keys(labels.tenant_id, turns), size=max(len(turns), len(prepared.drafts)))
         return await writing.write(ctx, print_, ConversationAdded, needs, plan)
 

@@ -1,5 +1,6 @@
 """From a write request to drafts: checks, extraction, embedding. All of it before the transaction."""
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
@@ -29,11 +30,22 @@ class Prepared(msgspec.Struct, kw_only=True):
     extracted_count: int
     is_content: bool
     auto_supersede: bool
+    choice: ModelChoice | None = None
+    """The model of the request, or the server's; also judges what supersedes what."""
     warnings: list[str] = []
     labels: Labels | None = None
     """Set where all turns are kept, whether or not anything is made of them."""
     sources: Sequence[UUID] = ()
     """Set where the turns are stored already: their ids."""
+
+
+class Extracted(msgspec.Struct, frozen=True, kw_only=True):
+    """The facts of a conversation, how they were made, and how many were proposed."""
+
+    how: Extraction
+    facts: list[extraction.Fact]
+    proposed: int
+    warnings: list[str] = []
 
 
 async def prepare(
@@ -48,6 +60,7 @@ async def prepare(
     else:
         prepared = await _messages(ctx, request, dialog, label, _turns(request) if turns is None else turns)
     prepared.auto_supersede = ctx.caller.settings.auto_supersede_default if auto is None else auto
+    prepared.choice = await models.choose(ctx, request.llm) if prepared.auto_supersede else None
     return prepared
 
 
@@ -133,7 +146,8 @@ async def _content(ctx: Context, request: MemoryWrite, label: str) -> Prepared:
 
 async def _messages(ctx: Context, request: MemoryWrite, dialog: int, label: str, turns: list[Turn]) -> Prepared:
     common = _common(ctx, request, label)
-    how, facts, proposed = await _facts(ctx, request, turns)
+    extracted = await _facts(ctx, request, turns)
+    how = extracted.how
     record = {key: value for key, value in msgspec.to_builtins(how).items() if value is not None}
     drafts = [
         replace(
@@ -152,10 +166,9 @@ async def _messages(ctx: Context, request: MemoryWrite, dialog: int, label: str,
             importance=fact.importance if how.mode == "llm" else common.importance,
             valid_from=common.valid_from or turns[fact.turn].said_at,
         )
-        for fact in facts
+        for fact in extracted.facts
     ]
-    dropped = proposed - len(facts)
-    warnings = [f"{dropped} proposed facts were dropped: their quotes are not in the source."] if dropped else []
+    warnings = list(extracted.warnings)
     kept = _last_of_each_slot(drafts)
     if len(kept) < len(drafts):
         warnings.append(f"{len(drafts) - len(kept)} facts gave way to later ones of the same slot and instant.")
@@ -163,7 +176,7 @@ async def _messages(ctx: Context, request: MemoryWrite, dialog: int, label: str,
         drafts=kept,
         turns=turns,
         extraction=how,
-        extracted_count=proposed,
+        extracted_count=extracted.proposed,
         is_content=False,
         auto_supersede=False,
         warnings=warnings,
@@ -180,18 +193,16 @@ def _last_of_each_slot(drafts: list[Draft]) -> list[Draft]:
     ]
 
 
-async def _facts(
-    ctx: Context, request: MemoryWrite, turns: list[Turn]
-) -> tuple[Extraction, list[extraction.Fact], int]:
-    """How facts were made, those that hold, and how many were proposed."""
+async def _facts(ctx: Context, request: MemoryWrite, turns: list[Turn]) -> Extracted:
+    """The facts of the turns, by the request's model if it has one."""
     choice = await models.choose(ctx, request.llm)
     if request.extraction == "verbatim":
         facts = extraction.verbatim(turns)
-        return Extraction(mode="verbatim"), facts, len(facts)
+        return Extracted(how=Extraction(mode="verbatim"), facts=facts, proposed=len(facts))
     if choice is None or not any(turn.text.strip() for turn in turns):
         facts = extraction.by_rules(turns)
-        return Extraction(mode="extractive"), facts, len(facts)
-    return how(choice), *await _by_model(ctx, choice, turns)
+        return Extracted(how=Extraction(mode="extractive"), facts=facts, proposed=len(facts))
+    return await _by_model(ctx, choice, turns)
 
 
 def how(choice: ModelChoice | None) -> Extraction:
@@ -225,11 +236,12 @@ def turn(session_id: str | None, position: int, message: Message, at: str) -> Tu
         said_at=instants.parse_optional(message.at, at + "at"),
         uri=message.uri,
         metadata=message.metadata,
+        utc_offset=instants.offset_of(message.at) if message.at else dt.timedelta(),
     )
 
 
-async def _by_model(ctx: Context, choice: ModelChoice, turns: list[Turn]) -> tuple[list[extraction.Fact], int]:
-    """The checked facts, and how many were proposed."""
+async def _by_model(ctx: Context, choice: ModelChoice, turns: list[Turn]) -> Extracted:
+    """What holds of the facts that a model proposes."""
     async with models.opened(ctx, choice) as model:
         completion = await model.complete(
             system=extraction.SYSTEM,
@@ -242,4 +254,16 @@ async def _by_model(ctx: Context, choice: ModelChoice, turns: list[Turn]) -> tup
         proposed = msgspec.convert(completion.value.get("facts"), list[extraction.Proposed])
     except (msgspec.ValidationError, BadRequest):
         raise ProviderError(choice.provider, "The model's answer does not have the form that was asked for.") from None
-    return extraction.check(turns, proposed), len(proposed)
+    checked = extraction.check(turns, proposed)
+    dropped = {
+        "their quotes are not in the source": checked.unquoted,
+        "they name dates that their quotes do not bear out": checked.undated,
+    }
+    return Extracted(
+        how=Extraction(
+            mode="llm", provider=choice.provider, model=choice.model, prompt_version=extraction.PROMPT_VERSION
+        ),
+        facts=checked.facts,
+        proposed=len(proposed),
+        warnings=[f"{count} proposed facts were dropped: {why}." for why, count in dropped.items() if count],
+    )

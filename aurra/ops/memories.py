@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 from numpy.typing import NDArray
 
 from aurra import plans
@@ -11,13 +12,15 @@ from aurra.changes import Changes, Head
 from aurra.context import Context
 from aurra.drafts import Draft
 from aurra.errors import AurraError, BadRequest
-from aurra.ops import drafting, metering, views, writing
+from aurra.ops import drafting, metering, superseding, views, writing
 from aurra.ops.committing import Decision
 from aurra.ops.drafting import Prepared
 from aurra.ops.registry import MIB, operation
-from aurra.planning.asserting import Outcome, Planner
+from aurra.ops.superseding import Considered
+from aurra.planning.asserting import Outcome, Planner, require_loaded
 from aurra.planning.world import World
 from aurra.store.world import Needs
+from aurra.superseding import RULES, Policy, Proposal
 from aurra.types.common import Answer, TransactionRef
 from aurra.types.memories import (
     AutoSupersede,
@@ -48,6 +51,7 @@ async def add(ctx: Context, request: MemoryWrite) -> MemoryWritten:
     """Stores `content` as one memory, or the facts of `messages` each as its own.
 
     In a slot (subject and attribute) with one value at a time, the new memory takes its interval from what held it.
+    With `auto_supersede` it also ends what else it replaces, if that is sure enough.
     """
     print_ = writing.fingerprint(ctx, "memories.add", request)
     with writing.in_flight(ctx, print_):
@@ -57,18 +61,20 @@ async def add(ctx: Context, request: MemoryWrite) -> MemoryWritten:
         drafting.require_few(prepared.drafts)
         vectors = await drafting.embed(ctx, prepared.drafts, {0: prepared.turns})
 
+        items = Items([prepared], vectors)
+        items.considered = await superseding.consider(ctx, items.items, items.vectors)
+
         def plan(world: World, head: Head) -> Decision:
-            items = Items([prepared], vectors)
             asserted = assert_items(ctx, world, head, items, None, dry_run=request.dry_run)
             return _decision(
                 ctx,
                 items,
                 asserted,
                 request,
-                lambda transaction: _written(ctx, request, prepared, asserted, transaction),
+                lambda transaction: _written(ctx, request, prepared, items.considered[0], asserted, transaction),
             )
 
-        needs = Needs.of_drafts(prepared.drafts, {0: prepared.turns})
+        needs = items.needs(Needs.of_drafts(prepared.drafts, items.dialogs))
         return await writing.write(ctx, print_, MemoryWritten, needs, plan)
 
 
@@ -89,25 +95,26 @@ async def bulk(ctx: Context, request: BulkWrite) -> BulkWritten:
     with writing.in_flight(ctx, print_):
         if (stored := await writing.find_replay(ctx, print_, BulkWritten)) is not None:
             return stored
-        items, errors = await _prepare_items(ctx, request)
-        drafts = [draft for item in items if item for draft in item.drafts]
+        prepared, errors = await _prepare_items(ctx, request)
+        drafts = [draft for item in prepared if item for draft in item.drafts]
         drafting.require_few(drafts)
-        dialogs = {index: item.turns for index, item in enumerate(items) if item}
-        vectors = await drafting.embed(ctx, drafts, dialogs)
+        dialogs = {index: item.turns for index, item in enumerate(prepared) if item}
+        items = Items(prepared, await drafting.embed(ctx, drafts, dialogs))
+        items.considered = await superseding.consider(ctx, items.items, items.vectors)
 
         def plan(world: World, head: Head) -> Decision:
-            prepared = Items(items, vectors)
             refused = dict(errors) if request.mode == "partial" else None
-            asserted = assert_items(ctx, world, head, prepared, refused, dry_run=request.dry_run)
+            asserted = assert_items(ctx, world, head, items, refused, dry_run=request.dry_run)
             return _decision(
                 ctx,
-                prepared,
+                items,
                 asserted,
                 request,
                 lambda transaction: _bulk_written(ctx, items, asserted, transaction, request.dry_run),
             )
 
-        return await writing.write(ctx, print_, BulkWritten, Needs.of_drafts(drafts, dialogs), plan)
+        needs = items.needs(Needs.of_drafts(drafts, dialogs))
+        return await writing.write(ctx, print_, BulkWritten, needs, plan)
 
 
 async def _prepare_items(ctx: Context, request: BulkWrite) -> tuple[list[Prepared | None], dict[int, AurraError]]:
@@ -140,7 +147,7 @@ def _of_item(error: AurraError, index: int) -> AurraError:
 
 
 class Items:
-    """Prepared items with the vectors of their drafts."""
+    """Prepared items with the vectors of their drafts, and what these may take the place of."""
 
     def __init__(self, items: Sequence[Prepared | None], vectors: Vectors) -> None:
         left = iter(vectors)
@@ -148,18 +155,41 @@ class Items:
         self.vectors = [[next(left) for _ in item.drafts] if item else [] for item in items]
         self.dialogs = {index: item.turns for index, item in enumerate(items) if item}
         self.sources = {index: item.sources for index, item in enumerate(items) if item and item.sources}
+        self.considered: list[list[Considered]] = []
+
+    @property
+    def drafts(self) -> list[Draft]:
+        """Of all items."""
+        return [draft for item in self.items if item for draft in item.drafts]
+
+    @property
+    def proposals(self) -> list[Proposal]:
+        """All that is proposed to give way."""
+        return [
+            proposal
+            for of_item in self.considered
+            for considered in of_item
+            for proposal in considered.proposals
+            if proposal.verdict == "supersedes"
+        ]
+
+    def needs(self, needs: Needs) -> Needs:
+        """With the memories that may have to give way."""
+        return msgspec.structs.replace(needs, memories=frozenset(proposal.memory for proposal in self.proposals))
 
 
 def assert_items(
     ctx: Context, world: World, head: Head, items: Items, refused: dict[int, AurraError] | None, *, dry_run: bool
 ) -> Asserted:
     """Applies the items. With `refused`, one that cannot be is put there; without, it is raised."""
+    require_loaded(world, items.proposals)
     model = ctx.service.embedder.name if ctx.service.embedder else ""
+    policy = superseding.policy(ctx)
     while True:
         # Only where items can be refused one by one is anything planned again.
         attempt = world if refused is None else world.child()
         planner = Planner(head, attempt, items.dialogs, model, items.sources)
-        outcomes = _assert_items(planner, head, items, refused)
+        outcomes = _assert_items(planner, head, items, policy, refused)
         if outcomes is not None and not _refuse_lost(planner, outcomes, refused):
             break
     changes = planner.changes()
@@ -175,13 +205,15 @@ def _decision(
     request: MemoryWrite | BulkWrite,
     answer: Callable[[TransactionRef], Answer],
 ) -> Decision:
+    outcomes = [outcome for of_item in asserted.outcomes for outcome in of_item]
     models = [item.extraction.model for item in items.items if item and item.extraction.model]
+    models += [done.classifier for one in outcomes if (done := one.takeover.done) and done.classifier != RULES]
     return Decision(
         verb=ctx.verb("assert", request.reason, model=models[0] if models else None),
         changes=asserted.changes,
         answer=answer,
         dry_run=request.dry_run,
-        quotes=[outcome.memory for item in asserted.outcomes for outcome in item],
+        quotes=[memory for outcome in outcomes for memory in (outcome.memory, *outcome.takeover.old)],
     )
 
 
@@ -189,6 +221,7 @@ def _assert_items(
     planner: Planner,
     head: Head,
     items: Items,
+    policy: Policy,
     refused: dict[int, AurraError] | None,
 ) -> list[list[Outcome]] | None:
     """The outcomes of each item's drafts, applied in order. An item that cannot be goes to `refused`, where there is
@@ -203,10 +236,17 @@ def _assert_items(
             known = planner.keep(index, item.labels) if item.labels else None
             if refused is not None:
                 _admit_item(planner, head, item.drafts)
-            for draft, vector in zip(item.drafts, items.vectors[index], strict=True):
+            for draft, vector, considered in zip(
+                item.drafts, items.vectors[index], items.considered[index], strict=True
+            ):
                 # A turn that somebody else kept meanwhile was extracted, or not, as they asked.
-                if known is None or draft.turn is None or known[draft.turn] is None:
-                    done.append(planner.assert_draft(draft, vector))
+                if known is not None and draft.turn is not None and known[draft.turn] is not None:
+                    continue
+                outcome = planner.assert_draft(draft, vector)
+                if considered.proposals and not outcome.duplicate:
+                    takeover = planner.take_over(draft, outcome.memory, considered.proposals, policy)
+                    outcome = msgspec.structs.replace(outcome, takeover=takeover)
+                done.append(outcome)
         except AurraError as error:
             if refused is None:
                 raise
@@ -252,13 +292,18 @@ def _refuse_lost(planner: Planner, outcomes: list[list[Outcome]], refused: dict[
 
 
 def _written(
-    ctx: Context, request: MemoryWrite, prepared: Prepared, asserted: Asserted, transaction: TransactionRef
+    ctx: Context,
+    request: MemoryWrite,
+    prepared: Prepared,
+    considered: Sequence[Considered],
+    asserted: Asserted,
+    transaction: TransactionRef,
 ) -> MemoryWritten:
     outcomes = asserted.outcomes[0]
     saved = [outcome for outcome in outcomes if not outcome.duplicate]
     shown = [None if request.dry_run and not outcome.duplicate else str(outcome.memory) for outcome in outcomes]
     reports = [
-        _auto_supersede(prepared.auto_supersede, outcome, id_) for outcome, id_ in zip(outcomes, shown, strict=True)
+        _auto_supersede(one, outcome, id_) for one, outcome, id_ in zip(considered, outcomes, shown, strict=True)
     ]
     return MemoryWritten(
         status="saved" if saved else "duplicate" if outcomes else "no_facts",
@@ -273,40 +318,62 @@ def _written(
         auto_supersede=reports[0] if prepared.is_content else reports,
         receipt=asserted.receipt,
         dry_run=request.dry_run,
-        warnings=list(prepared.warnings),
+        warnings=[*prepared.warnings, *_yielded(outcomes)],
     )
 
 
-def _auto_supersede(asked: bool, outcome: Outcome, shown_id: str | None) -> AutoSupersede:
-    """For now, by equal slots only: a slot with one value at a time supersedes by itself."""
-    skipped = "disabled" if not asked else "duplicate" if outcome.duplicate else None if outcome.has_slot else "no_slot"
-    supersession = None
-    if skipped is None and outcome.displaced:
-        supersession = Supersession(
-            old_memory_id=str(outcome.displaced),
-            confidence=1.0,
-            verdict="supersedes",
-            reasoning="The same subject and attribute hold one value at a time.",
+def _yielded(outcomes: Sequence[Outcome]) -> list[str]:
+    """A warning where facts were stored without their slots."""
+    count = sum(outcome.yielded for outcome in outcomes)
+    return [f"{count} facts were stored without their slot: a memory of higher trust holds it."] if count else []
+
+
+def _auto_supersede(considered: Considered, outcome: Outcome, shown_id: str | None) -> AutoSupersede:
+    """What became of one memory's automatic supersession; a slot with one value at a time supersedes by itself."""
+    skipped = considered.skipped
+    if outcome.duplicate and skipped != "disabled":
+        skipped = "duplicate"
+    if skipped is not None:
+        return AutoSupersede(
+            ran=False, skipped_reason=skipped, candidates_examined=0, memory_id=shown_id, supersession=None
         )
+    supersession = _of_slot(outcome) or _of_verdict(outcome)
     return AutoSupersede(
-        ran=skipped is None,
-        skipped_reason=skipped,
-        candidates_examined=outcome.examined if skipped is None else 0,
+        ran=True,
+        skipped_reason=None if supersession else outcome.takeover.skipped,
+        candidates_examined=outcome.examined + considered.examined,
         memory_id=shown_id,
         supersession=supersession,
     )
 
 
+def _of_slot(outcome: Outcome) -> Supersession | None:
+    if outcome.displaced is None:
+        return None
+    return Supersession(
+        old_memory_id=str(outcome.displaced),
+        confidence=1.0,
+        verdict="supersedes",
+        reasoning="The same subject and attribute hold one value at a time.",
+    )
+
+
+def _of_verdict(outcome: Outcome) -> Supersession | None:
+    if (done := outcome.takeover.done) is None:
+        return None
+    return Supersession(
+        old_memory_id=str(done.memory), confidence=done.confidence, verdict=done.verdict, reasoning=done.reasoning
+    )
+
+
 def _bulk_written(
-    ctx: Context,
-    items: Sequence[Prepared | None],
-    asserted: Asserted,
-    transaction: TransactionRef,
-    dry_run: bool,
+    ctx: Context, items: Items, asserted: Asserted, transaction: TransactionRef, dry_run: bool
 ) -> BulkWritten:
     shown = [
-        _bulk_item(index, item, outcomes, asserted.errors.get(index), dry_run)
-        for index, (item, outcomes) in enumerate(zip(items, asserted.outcomes, strict=True))
+        _bulk_item(index, item, considered, outcomes, asserted.errors.get(index), dry_run)
+        for index, (item, considered, outcomes) in enumerate(
+            zip(items.items, items.considered, asserted.outcomes, strict=True)
+        )
     ]
     every = [outcome for outcomes in asserted.outcomes for outcome in outcomes]
     saved = any(not outcome.duplicate for outcome in every)
@@ -320,22 +387,33 @@ def _bulk_written(
         transaction=transaction,
         receipt=asserted.receipt,
         dry_run=dry_run,
-        warnings=[warning for item in items if item for warning in item.warnings],
+        warnings=[*(warning for item in items.items if item for warning in item.warnings), *_yielded(every)],
     )
 
 
 def _bulk_item(
-    index: int, item: Prepared | None, outcomes: list[Outcome], error: AurraError | None, dry_run: bool
+    index: int,
+    item: Prepared | None,
+    considered: Sequence[Considered],
+    outcomes: Sequence[Outcome],
+    error: AurraError | None,
+    dry_run: bool,
 ) -> BulkItem:
     if error is not None or item is None:
         return BulkItem(
             index=index, status="error", memory_id=None, memory_ids=[], error=error and writing.as_item_error(error)
         )
     saved = [outcome for outcome in outcomes if not outcome.duplicate]
-    ids = [str(outcome.memory) for outcome in outcomes if outcome.duplicate or not dry_run]
+    shown = [str(outcome.memory) if outcome.duplicate or not dry_run else None for outcome in outcomes]
+    ids = [id_ for id_ in shown if id_]
     return BulkItem(
         index=index,
         status="saved" if saved else "duplicate" if outcomes else "no_facts",
         memory_id=ids[0] if item.is_content and ids else None,
         memory_ids=ids,
+        auto_supersede=[
+            _auto_supersede(one, outcome, id_) for one, outcome, id_ in zip(considered, outcomes, shown, strict=True)
+        ]
+        if item.auto_supersede
+        else UNSET,
     )

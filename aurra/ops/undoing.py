@@ -9,6 +9,7 @@ from aurra.ops import checks, views, writing
 from aurra.ops.committing import Decision
 from aurra.ops.registry import operation
 from aurra.planning import restoring
+from aurra.planning.changing import lower_trust
 from aurra.planning.world import World
 from aurra.store import history
 from aurra.store import restoring as restoring_store
@@ -35,6 +36,7 @@ async def restore(ctx: Context, request: Restore) -> Restored:
         world, _ = await world_store.load(
             tx, [Needs(memories=frozenset(version.memory_id for version in versions))], head.at
         )
+        _require_trust(ctx, world, versions)
         opened = {version.id: version.lane for version in versions if version.tx_from == number}
         back = restoring.reopened([version.piece() for version in versions if version.tx_to == number])
         await _require_free(tx, number, versions, restoring.holders(world, set(opened), back))
@@ -103,6 +105,14 @@ def in_the_way(number: int, numbers: list[int]) -> Conflict:
         code="in_the_way",
         extra={"in_the_way": numbers},
     )
+
+
+def _require_trust(ctx: Context, world: World, versions: list[ReceiptVersion]) -> None:
+    """Returns when no memory of the receipt was written by a key of higher trust than the caller's."""
+    for version in versions:
+        known = world.memories.get(version.memory_id)
+        if known is not None and known.trust > ctx.caller.trust:
+            raise lower_trust(version.memory_id)
 
 
 def _know(world: World, versions: list[ReceiptVersion]) -> None:

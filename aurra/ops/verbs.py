@@ -1,4 +1,7 @@
-"""Verbs on a memory that is there: supersede and end, correct, retract."""
+"""Verbs on a memory that is there: supersede and end, correct, retract.
+
+Each is refused (409 lower_trust) to a key of lower trust than the one that wrote the memory.
+"""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -42,12 +45,13 @@ async def supersede(ctx: Context, request: Supersede) -> Superseded:
 
     def plan(world: World, head: Head) -> Decision:
         if successor is not None:
-            known = changing.memory_of(world, memory_id, ctx.sees)
+            known = changing.memory_of(world, memory_id, ctx.sees, trust=ctx.caller.trust)
             by = changing.memory_of(world, successor, ctx.sees)
             changes, ended = changing.supersede(world, head, known, by, given)
         else:
             assert given is not None
-            changes, ended = changing.end(world, head, changing.memory_of(world, memory_id, ctx.sees), given)
+            known = changing.memory_of(world, memory_id, ctx.sees, trust=ctx.caller.trust)
+            changes, ended = changing.end(world, head, known, given)
         return _decision(
             ctx,
             request,
@@ -98,9 +102,16 @@ async def correct(ctx: Context, request: Correct) -> Corrected:
         retold = None if request.content is None else await _retold(ctx, memory_id, request.content)
 
         def plan(world: World, head: Head) -> Decision:
-            known = changing.memory_of(world, memory_id, ctx.sees)
+            known = changing.memory_of(world, memory_id, ctx.sees, trust=ctx.caller.trust)
             changes = changing.correct(
-                world, head, known, retold=retold, valid_from=valid_from, valid_to=valid_to, version=version
+                world,
+                head,
+                known,
+                retold=retold,
+                valid_from=valid_from,
+                valid_to=valid_to,
+                version=version,
+                trust=ctx.caller.trust,
             )
             return _decision(
                 ctx,
@@ -151,7 +162,8 @@ async def _retract(ctx: Context, request: Retract | Delete, name: str) -> Retrac
     memory_id = checks.parse_id(request.memory_id)
 
     def plan(world: World, head: Head) -> Decision:
-        changes = changing.retract(world, head, changing.memory_of(world, memory_id, ctx.sees))
+        known = changing.memory_of(world, memory_id, ctx.sees, trust=ctx.caller.trust)
+        changes = changing.retract(world, head, known)
         return _decision(
             ctx,
             request,

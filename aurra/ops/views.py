@@ -9,12 +9,14 @@ from aurra import instants
 from aurra.changes import Changes
 from aurra.context import Context
 from aurra.freshness import Standing, standing
+from aurra.keys import TRUSTS
 from aurra.ops.moments import Moment
 from aurra.store.memories import PieceRow
 from aurra.types.memories import Memory, PieceRef, ScoredMemory, SourceCitation, Temporal
 from aurra.types.receipts import Receipt, VersionRef
 
 _SHOWN_CHARACTERS = 500
+_TRUSTS = {level: name for name, level in TRUSTS.items()}
 _object = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -147,6 +149,7 @@ def _fields(ctx: Context, row: PieceRow, moment: Moment) -> dict[str, Any]:
         "external_id": row.external_id,
         "metadata": None if row.metadata is None else _object.decode(row.metadata),
         "version": str(row.version),
+        "trust": _TRUSTS[row.trust],
     }
 
 

@@ -10,13 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aurra import texts, timeline
-from aurra.changes import Changes, Head, vector_row
+from aurra.changes import NORMAL_TRUST, Changes, Head, vector_row
 from aurra.drafts import Draft, Labels, Turn
-from aurra.errors import BadRequest
+from aurra.errors import BadRequest, Conflict
 from aurra.ids import Ids
-from aurra.planning import rows
+from aurra.planning import changing, rows
 from aurra.planning.world import KeptTurn, Lane, Slot, ToldKey, TwinPiece, World
+from aurra.superseding import Policy, Proposal
 from aurra.timeline import Interval, Piece
+
+
+class Takeover(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the verdicts on one draft."""
+
+    done: Proposal | None = None
+    """The surest of those that were carried out."""
+    skipped: str | None = None
+    """Why the surest of those that were not was not, where none was."""
+    old: list[UUID] = []
+    """All memories that gave way, or wait for a person to say so."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +41,17 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Pieces of its slot that were looked at."""
     displaced: UUID | None = None
     """The memory whose place it took, if any."""
+    yielded: bool = False
+    """Whether it was stored without its slot, which a memory of higher trust holds."""
+    takeover: Takeover = Takeover()
+
+
+def require_loaded(world: World, proposals: Sequence[Proposal]) -> None:
+    """Returns when what `take_over` looks at is there. Raises NotLoaded, before anything is changed."""
+    for proposal in proposals:
+        pieces = world.pieces_of(proposal.memory)
+        if pieces and (successor := pieces[-1].successor) is not None:
+            world.pieces_of(successor)
 
 
 class Planner:
@@ -53,6 +76,8 @@ class Planner:
         self._takers: dict[UUID, UUID] = {}
         self._labels: dict[UUID, str] = {}
         self._sources: dict[int, Sequence[UUID]] = dict(sources or {})
+        self._successors: dict[UUID, UUID] = {}
+        """Of lanes in which a memory gave way: the new one that it gave way to."""
 
     @property
     def cost(self) -> int:
@@ -67,7 +92,10 @@ class Planner:
         return trial.cost
 
     def inspect(self, draft: Draft) -> UUID | None:
-        """The memory that already says the draft, if any; changes nothing. Raises BadRequest as `assert_draft` does."""
+        """The memory that already says the draft, if any; changes nothing. Raises as `assert_draft` does."""
+        return self._inspect(self._fitting(draft))
+
+    def _inspect(self, draft: Draft) -> UUID | None:
         start = draft.valid_from or self._head.at
         if draft.valid_to is not None and draft.valid_to <= start:
             raise BadRequest(
@@ -83,11 +111,34 @@ class Planner:
                 param="cardinality",
             )
         pieces = self._lane_of(slot)
-        return self._duplicate(draft, slot, timeline.claimed(pieces, start, draft.valid_to, self._world.early))
+        asserted = timeline.claimed(pieces, start, draft.valid_to, self._world.early)
+        twin = self._duplicate(draft, slot, asserted)
+        if twin is None and (holder := self._trusted_more(draft, pieces, asserted)) is not None:
+            raise changing.lower_trust(holder)
+        return twin
 
     def assert_draft(self, draft: Draft, vector: NDArray[np.float32] | None) -> Outcome:
-        """Applies one draft. Raises BadRequest for an interval or a slot that cannot be; then nothing has changed."""
-        if (twin := self.inspect(draft)) is not None:
+        """Applies one draft. What was extracted goes without its slot where a memory of higher trust holds that.
+
+        Raises BadRequest for an interval or a slot that cannot be, Conflict (lower_trust) for a slot that a memory of
+        higher trust holds; then nothing has changed.
+        """
+        fitting = self._fitting(draft)
+        outcome = self._assert(fitting, vector)
+        return outcome if fitting is draft else msgspec.structs.replace(outcome, yielded=True)
+
+    def _fitting(self, draft: Draft) -> Draft:
+        """The draft; of an extracted one whose slot is held by a memory of higher trust, the same without a slot."""
+        if draft.turn is None or draft.slot_name is None:
+            return draft
+        try:
+            self._inspect(draft)
+        except Conflict:
+            return msgspec.structs.replace(draft, attribute=None, cardinality=None, slot_name=None)
+        return draft
+
+    def _assert(self, draft: Draft, vector: NDArray[np.float32] | None) -> Outcome:
+        if (twin := self._inspect(draft)) is not None:
             slot = self._world.slots.get(draft.slot_name) if draft.slot_name else None
             return Outcome(memory=twin, duplicate=True, has_slot=slot is not None, examined=len(self._lane_of(slot)))
         start = draft.valid_from or self._head.at
@@ -128,6 +179,68 @@ class Planner:
             self._rows.conversations.append(rows.conversation(self._head, labels))
         return known
 
+    def take_over(self, draft: Draft, memory: UUID, proposals: Sequence[Proposal], policy: Policy) -> Takeover:
+        """Carries out the verdicts on a draft that was just asserted as `memory`: what it supersedes surely enough ends
+        where it begins; what is not sure, or not trusted enough, waits for a person if the account asks for that.
+
+        The old memories were loaded, and so were their successors.
+        """
+        done: list[Proposal] = []
+        skipped: list[str] = []
+        old: list[UUID] = []
+        for proposal in sorted(proposals, key=lambda one: (-one.confidence, one.memory)):
+            if proposal.verdict != "supersedes":
+                continue
+            why = self._cannot_give_way(draft, memory, proposal) or _wants_a_person(
+                proposal, policy, self._world.trust_of(proposal.memory) > draft.trust
+            )
+            if why is None:
+                self._give_way(proposal.memory, memory)
+                done.append(proposal)
+            else:
+                skipped.append(why)
+                if not (why in _FOR_A_PERSON and policy.keeps_reviews):
+                    continue
+                self._rows.reviews.append(rows.review(self._head, self._ids.new(), draft, memory, proposal, why))
+            old.append(proposal.memory)
+        return Takeover(done=done[0] if done else None, skipped=None if done else next(iter(skipped), None), old=old)
+
+    def _cannot_give_way(self, draft: Draft, memory: UUID, proposal: Proposal) -> str | None:
+        """Why the old memory cannot end where the new one begins; None where it can."""
+        known = self._world.memories.get(proposal.memory)
+        pieces = [] if known is None else self._world.pieces_of(known.id)
+        if known is None or not pieces or known.tenant_id != draft.tenant_id:
+            return "not_believed"
+        if known.text != proposal.text or known.lane in self._before:
+            return "changed_meanwhile"
+        if (successor := pieces[-1].successor) is not None and self._world.pieces_of(successor):
+            return "already_superseded"
+        new = self._world.pieces_of(memory)
+        if len(new) != 1 or new[0].end is not None:
+            # What holds for a while only would end the old one for ever.
+            return "bounded_interval"
+        if new[0].start <= pieces[0].start:
+            return "starts_later"
+        return None if timeline.before(new[0].start, pieces[-1].end) else "already_ended"
+
+    def _give_way(self, old: UUID, new: UUID) -> None:
+        """The old memory ends where the new one begins."""
+        lane = self._world.lane_of[old]
+        self._before[lane] = self._world.lanes[lane]
+        self._successors[lane] = new
+        changing.cut(self._world, old, self._world.pieces_of(new)[0].start, new)
+
+    def _trusted_more(self, draft: Draft, pieces: Lane, asserted: Sequence[Interval]) -> UUID | None:
+        """A memory of higher trust that would lose something to the draft, if any."""
+        if not self._world.trusts and draft.trust >= NORMAL_TRUST:
+            return None
+        for piece in pieces:
+            if self._world.trust_of(piece.memory) > draft.trust and any(
+                timeline.overlaps(piece, interval) for interval in asserted
+            ):
+                return piece.memory
+        return None
+
     def lost(self) -> dict[UUID, str]:
         """Memories of this request of which nothing is left, each with the label of the item that took it all."""
         if len(self._rows.memories) < 2:
@@ -139,7 +252,11 @@ class Planner:
 
     def changes(self) -> Changes:
         """The net rows, when nothing is lost."""
-        return self._world.settle(self._head, self._ids, self._before, self._rows)
+        asserted = {lane: was for lane, was in self._before.items() if lane not in self._successors}
+        self._world.settle(self._head, self._ids, asserted, self._rows)
+        for lane, successor in self._successors.items():
+            self._world.settle(self._head, self._ids, {lane: self._before[lane]}, self._rows, successor)
+        return self._rows
 
     def _lane_of(self, slot: Slot | None) -> Lane:
         """What the slot's lane holds by now; nothing for a memory that will be its own lane."""
@@ -169,6 +286,8 @@ class Planner:
             if twin.tenant_id == draft.tenant_id
             and twin.slot == (slot.id if slot else None)
             and (slot is not None or twin.source == draft.source)
+            # What a key of higher trust confirms is to be as safe as what it says.
+            and twin.trust >= draft.trust
             and texts.comparable(twin.text) == same
         ]
         for memory in dict.fromkeys(twin.memory for twin in twins):
@@ -193,7 +312,16 @@ class Planner:
         self._world.twins[draft.fingerprint] = (
             *self._world.twins.get(draft.fingerprint, ()),
             *(
-                TwinPiece(draft.text, memory, draft.tenant_id, slot_id, draft.source, interval.start, interval.end)
+                TwinPiece(
+                    draft.text,
+                    memory,
+                    draft.tenant_id,
+                    slot_id,
+                    draft.source,
+                    interval.start,
+                    interval.end,
+                    draft.trust,
+                )
                 for interval in asserted
             ),
         )
@@ -224,6 +352,8 @@ class Planner:
         born = rows.memory(self._head, memory, draft, lane, slot_id, self._source(draft), content.salt)
         self._rows.memories.append(born)
         self._world.tenants[memory] = draft.tenant_id
+        if draft.trust != NORMAL_TRUST:
+            self._world.trusts[memory] = draft.trust
         self._world.salts[content.id] = content.salt
         return content.id
 
@@ -264,6 +394,16 @@ class Planner:
         key = told_key(tenant_id, turn)
         told = self._world.told.get(key) if key else None
         return told if told is not None and self._spans(told) != [] else None
+
+
+_FOR_A_PERSON = frozenset({"low_confidence", "lower_trust"})
+
+
+def _wants_a_person(proposal: Proposal, policy: Policy, is_trusted_more: bool) -> str | None:
+    """Why a supersession that could be is not made without asking; None where nothing speaks against it."""
+    if is_trusted_more:
+        return "lower_trust"
+    return "low_confidence" if proposal.confidence < policy.min_confidence else None
 
 
 def told_key(tenant_id: str, turn: Turn | None) -> ToldKey | None:

@@ -36,9 +36,9 @@ class Retold(msgspec.Struct, frozen=True, kw_only=True):
     model: str
 
 
-def memory_of(world: World, memory_id: UUID, sees: Sees, *, believed: bool = True) -> Known:
-    """The memory, if the caller's key sees it. Raises NotFound (memory_erased where it was), and Conflict
-    (not_believed) for one without a piece."""
+def memory_of(world: World, memory_id: UUID, sees: Sees, *, believed: bool = True, trust: int | None = None) -> Known:
+    """The memory, if the caller's key sees it. Raises NotFound (memory_erased where it was), and Conflict: not_believed
+    for one without a piece, lower_trust where a key of that trust would change what one of higher trust wrote."""
     known = world.memories.get(memory_id)
     if known is None or not sees(known.tenant_id):
         erased = world.erased.get(memory_id)
@@ -49,7 +49,14 @@ def memory_of(world: World, memory_id: UUID, sees: Sees, *, believed: bool = Tru
         raise Conflict(
             f"Nothing of this memory is believed: transaction {known.last_closed} closed it.", code="not_believed"
         )
+    if trust is not None and known.trust > trust:
+        raise lower_trust(memory_id)
     return known
+
+
+def lower_trust(memory: UUID) -> Conflict:
+    """The 409 of a change to what a key of higher trust wrote."""
+    return Conflict(f"A key of higher trust wrote memory {memory}.", code="lower_trust")
 
 
 def erased_by(number: int) -> NotFound:
@@ -83,7 +90,7 @@ def supersede(
     pieces, replacement = world.pieces_of(known.id), world.pieces_of(by.id)
     if by.tenant_id != known.tenant_id:
         raise BadRequest("A memory can only be superseded by one of its own tenant.", param="superseded_by")
-    _require_free(world, pieces[-1].successor)
+    require_free(world, known.id)
     _require_no_circle(world, known.id, by.id)
     if valid_to is not None:
         boundary = _given(pieces, valid_to)
@@ -101,11 +108,13 @@ def correct(
     valid_from: dt.datetime | None,
     valid_to: dt.datetime | msgspec.UnsetType | None,
     version: UUID | None,
+    trust: int,
 ) -> Changes:
     """The memory says something else over all its pieces, holds over another interval, or both; what is absent stays.
 
-    An interval displaces others as an assert does. Returns no rows where nothing changes. Raises Conflict
-    (several_pieces) when it is not said which piece's interval is wrong.
+    An interval displaces others as an assert does. Returns no rows where nothing changes. Raises Conflict:
+    several_pieces when it is not said which piece's interval is wrong, lower_trust where what it displaces was written
+    by a key of a higher trust than this.
     """
     before = world.lanes[known.lane]
     after, changes, ids = list(before), Changes(), Ids(head.at)
@@ -121,6 +130,7 @@ def correct(
                 param="valid_from" if valid_to is msgspec.UNSET else "valid_to",
             )
         after = timeline.correct_interval(after, wrong, start, stop)
+        require_trust(world, before, after, known.id, trust)
     if retold and retold.text != known.text:
         day = retold.said_at or world.pieces_of(known.id)[0].start
         content = rows.retold(
@@ -142,10 +152,25 @@ def _cut(
     world: World, head: Head, known: Known, boundary: dt.datetime, successor: UUID | None
 ) -> tuple[Changes, dt.datetime]:
     before = world.lanes[known.lane]
-    left = timeline.cut(world.pieces_of(known.id), boundary, successor)
-    world.place(known.lane, [*(piece for piece in before if piece.memory != known.id), *left])
+    left = cut(world, known.id, boundary, successor)
     changes = world.settle(head, Ids(head.at), {known.lane: before}, Changes(), successor)
     return changes, (left[-1].end if left else None) or boundary
+
+
+def require_trust(world: World, before: Sequence[Piece], after: Sequence[Piece], memory: UUID, trust: int) -> None:
+    """Returns when all that other memories lose was written by keys of at most that trust."""
+    kept = {id(piece) for piece in after}
+    for piece in before:
+        if piece.memory != memory and id(piece) not in kept and world.trust_of(piece.memory) > trust:
+            raise lower_trust(piece.memory)
+
+
+def cut(world: World, memory: UUID, boundary: dt.datetime, successor: UUID | None) -> list[Piece]:
+    """The memory holds nothing from the boundary on; returns what is left of it. Not yet settled."""
+    lane = world.lane_of[memory]
+    left = timeline.cut(world.pieces_of(memory), boundary, successor)
+    world.place(lane, [*(piece for piece in world.lanes[lane] if piece.memory != memory), *left])
+    return left
 
 
 def _given(pieces: Sequence[Piece], valid_to: dt.datetime) -> dt.datetime:
@@ -161,8 +186,9 @@ def _given(pieces: Sequence[Piece], valid_to: dt.datetime) -> dt.datetime:
     return valid_to
 
 
-def _require_free(world: World, successor: UUID | None) -> None:
+def require_free(world: World, memory: UUID) -> None:
     """Returns when the memory has no successor that is itself still believed."""
+    successor = world.pieces_of(memory)[-1].successor
     if successor is not None and world.pieces_of(successor):
         raise Conflict(
             f"The memory is superseded by {successor} already; supersede that one.",

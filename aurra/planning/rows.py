@@ -4,9 +4,20 @@ import secrets
 from uuid import UUID
 
 from aurra import texts
-from aurra.changes import ContentRow, ConversationRow, Head, MemoryRow, SlotRow, SourceRow, hashed, hashed_memory
+from aurra.changes import (
+    ContentRow,
+    ConversationRow,
+    Head,
+    MemoryRow,
+    ReviewRow,
+    SlotRow,
+    SourceRow,
+    hashed,
+    hashed_memory,
+)
 from aurra.drafts import Draft, Labels, SlotName, Turn, indexed_text
 from aurra.planning.world import Known
+from aurra.superseding import Proposal
 
 _SALT_BYTES = 32
 
@@ -105,6 +116,23 @@ def conversation(head: Head, labels: Labels) -> ConversationRow:
         external_id=labels.external_id,
         uri=labels.uri,
         metadata=labels.metadata,
+    )
+
+
+def review(head: Head, review_id: UUID, draft: Draft, new_memory: UUID, proposal: Proposal, why: str) -> ReviewRow:
+    """A supersession that waits for a person."""
+    return ReviewRow(
+        id=review_id,
+        tenant_id=draft.tenant_id,
+        tx=head.tx,
+        at=head.at,
+        old_memory=proposal.memory,
+        new_memory=new_memory,
+        verdict=proposal.verdict,
+        confidence=proposal.confidence,
+        reasoning=proposal.reasoning,
+        classifier=proposal.classifier,
+        why=why,
     )
 
 

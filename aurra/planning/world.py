@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from aurra import texts, timeline
-from aurra.changes import Changes, Head, closed_rows, opened_rows
+from aurra.changes import NORMAL_TRUST, Changes, Head, closed_rows, opened_rows
 from aurra.drafts import SlotName
 from aurra.ids import Ids
 from aurra.timeline import Piece
@@ -40,6 +40,7 @@ class TwinPiece(msgspec.Struct, frozen=True):
     source: str
     start: dt.datetime
     end: dt.datetime | None
+    trust: int = NORMAL_TRUST
 
 
 class KeptTurn(msgspec.Struct, frozen=True):
@@ -66,6 +67,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     importance: int
     people: list[str]
     action_items: list[str]
+    trust: int = NORMAL_TRUST
 
 
 class World(msgspec.Struct, kw_only=True):
@@ -84,6 +86,8 @@ class World(msgspec.Struct, kw_only=True):
     """Memories with a piece before the part of the lane that was loaded."""
     tenants: dict[UUID, str] = msgspec.field(default_factory=dict[UUID, str])
     """The tenant of each memory that has a piece."""
+    trusts: dict[UUID, int] = msgspec.field(default_factory=dict[UUID, int])
+    """Of each memory that has a piece, where it is not the normal one."""
     salts: dict[UUID, bytes] = msgspec.field(default_factory=dict[UUID, bytes])
     """The salt of each content that the pieces say."""
     memories: dict[UUID, Known | None] = msgspec.field(default_factory=dict[UUID, Known | None])
@@ -115,6 +119,10 @@ class World(msgspec.Struct, kw_only=True):
             raise NotLoaded(memory)
         return [piece for piece in self.lanes[lane] if piece.memory == memory]
 
+    def trust_of(self, memory: UUID) -> int:
+        """The trust of the key that wrote a memory which has a piece here."""
+        return self.trusts.get(memory, NORMAL_TRUST)
+
     def place(self, lane: UUID, after: Sequence[Piece]) -> None:
         """What the lane holds from here on, in valid order."""
         self.lanes[lane] = tuple(sorted(after, key=lambda piece: piece.start))
@@ -129,7 +137,9 @@ class World(msgspec.Struct, kw_only=True):
         self.twins[print_] = (
             *self.twins.get(print_, ()),
             *(
-                TwinPiece(text, known.id, known.tenant_id, known.slot_id, known.source, piece.start, piece.end)
+                TwinPiece(
+                    text, known.id, known.tenant_id, known.slot_id, known.source, piece.start, piece.end, known.trust
+                )
                 for piece in pieces
             ),
         )

@@ -92,6 +92,7 @@ class PieceRow(msgspec.Struct, frozen=True):
     """Whether the turn it came from was erased."""
     dialog_id: UUID | None
     """Of an extracted fact, the conversation it came from."""
+    trust: int
     dialog: str | None = None
 
 

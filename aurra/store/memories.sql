@@ -72,7 +72,8 @@ SELECT asked.id AS version, v.memory_id, m.tenant_id, lower(v.valid) AS valid_fr
        coalesce(s.subject, m.subject) AS subject, s.attribute, s.cardinality,
        o.role, o.name AS speaker, o.text AS turn, o.message_id, o.said_at,
        m.source_id IS NOT NULL AND o.id IS NULL AS source_erased,
-       CASE WHEN m.extraction ->> 'mode' <> 'verbatim' THEN o.dialog_id END AS dialog_id
+       CASE WHEN m.extraction ->> 'mode' <> 'verbatim' THEN o.dialog_id END AS dialog_id,
+       m.trust
 FROM unnest(:versions::uuid[]) WITH ORDINALITY AS asked(id, place)
 CROSS JOIN LATERAL (
   SELECT v.memory_id, v.content_id, v.valid, v.tx_from, v.tx_from_at, v.tx_to, v.tx_to_at, v.op, v.superseded_by,
@@ -80,7 +81,7 @@ CROSS JOIN LATERAL (
   FROM version v WHERE v.company_id = :company_id AND v.id BETWEEN asked.id AND asked.id ORDER BY v.id LIMIT 1) AS v
 CROSS JOIN LATERAL (
   SELECT m.tenant_id, m.slot_id, m.source_id, m.subject, m.source, m.session_id, m.external_id, m.metadata,
-         m.extraction, m.created_at, m.span_from, m.span_to
+         m.extraction, m.created_at, m.span_from, m.span_to, m.trust
   FROM memory m
   WHERE m.company_id = :company_id AND m.id BETWEEN v.memory_id AND v.memory_id ORDER BY m.id LIMIT 1) AS m
 CROSS JOIN LATERAL (

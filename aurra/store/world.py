@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from aurra.changes import NORMAL_TRUST
 from aurra.drafts import Draft, SlotName, Turn
 from aurra.planning.world import KeptTurn, Known, Slot, ToldKey, TwinPiece, World
 from aurra.store.pool import Transaction
@@ -142,6 +143,7 @@ class StoredPiece(msgspec.Struct, frozen=True):
 
 class _Piece(StoredPiece, frozen=True):
     is_early: bool
+    trust: int
 
 
 class _Told(msgspec.Struct, frozen=True):
@@ -237,6 +239,8 @@ def _add_memories(world: World, found: _Loaded, asked: set[UUID]) -> None:
         world.lane_of[row.memory_id] = row.lane
         world.tenants[row.memory_id] = row.tenant_id
         world.salts[row.content_id] = row.salt
+        if row.trust != NORMAL_TRUST:
+            world.trusts[row.memory_id] = row.trust
         if row.is_early:
             world.early[row.memory_id] = True
     for lane, pieces in lanes.items():

@@ -22,10 +22,10 @@ found AS MATERIALIZED (
     ORDER BY s.tenant_id, s.subject_key, s.attribute_key LIMIT 1) AS s),
 named AS MATERIALIZED (
   SELECT m.id, m.tenant_id, m.lane, m.slot_id, m.source, m.created_tx, last.tx_to AS last_closed, c.text, c.topic, c.importance,
-         c.people, c.action_items
+         c.people, c.action_items, m.trust
   FROM wanted CROSS JOIN LATERAL unnest(wanted.memories) AS asked(id)
   CROSS JOIN LATERAL (
-    SELECT m.id, m.tenant_id, m.lane, m.slot_id, m.source, m.created_tx FROM memory m
+    SELECT m.id, m.tenant_id, m.lane, m.slot_id, m.source, m.created_tx, m.trust FROM memory m
     WHERE m.company_id = :company_id AND m.id BETWEEN asked.id AND asked.id ORDER BY m.id LIMIT 1) AS m
   CROSS JOIN LATERAL (
     SELECT v.content_id FROM version v
@@ -48,7 +48,8 @@ place AS MATERIALIZED (
 piece AS (
   SELECT v.id, v.memory_id, v.lane, v.content_id, v.valid_from, v.valid_to, v.superseded_by, v.tenant_id,
          translate(encode(c.salt, 'base64'), E'\n', '') AS salt,
-         coalesce(place.start <= v.valid_from AND first.valid_from < place.start, false) AS is_early
+         coalesce(place.start <= v.valid_from AND first.valid_from < place.start, false) AS is_early,
+         m.trust
   FROM place
   CROSS JOIN LATERAL (
     SELECT v.id, v.memory_id, v.lane, v.content_id, lower(v.valid) AS valid_from, upper(v.valid) AS valid_to,
@@ -60,6 +61,9 @@ piece AS (
   CROSS JOIN LATERAL (
     SELECT c.salt FROM content c WHERE c.company_id = :company_id AND c.id BETWEEN v.content_id AND v.content_id
     ORDER BY c.id LIMIT 1) AS c
+  CROSS JOIN LATERAL (
+    SELECT m.trust FROM memory m WHERE m.company_id = :company_id AND m.id BETWEEN v.memory_id AND v.memory_id
+    ORDER BY m.id LIMIT 1) AS m
   LEFT JOIN LATERAL (
     SELECT lower(o.valid) AS valid_from FROM version o
     WHERE place.start <= v.valid_from AND o.company_id = :company_id AND o.tenant_id = v.tenant_id
@@ -67,7 +71,7 @@ piece AS (
     ORDER BY o.tenant_id, o.memory_id, lower(o.valid) LIMIT 1) AS first ON true
   ORDER BY v.lane, v.valid_from),
 twin AS (
-  SELECT c.text, c.memory_id AS memory, v.tenant_id, m.slot_id AS slot, m.source, v.start, v."end"
+  SELECT c.text, c.memory_id AS memory, v.tenant_id, m.slot_id AS slot, m.source, v.start, v."end", m.trust
   FROM wanted
   CROSS JOIN LATERAL unnest(wanted.fingerprints) AS asked(fingerprint)
   CROSS JOIN LATERAL (
@@ -75,7 +79,7 @@ twin AS (
     WHERE c.company_id = :company_id AND c.fingerprint BETWEEN asked.fingerprint AND asked.fingerprint
     ORDER BY c.fingerprint) AS c
   CROSS JOIN LATERAL (
-    SELECT m.tenant_id, m.slot_id, m.source, m.created_at FROM memory m
+    SELECT m.tenant_id, m.slot_id, m.source, m.created_at, m.trust FROM memory m
     WHERE m.company_id = :company_id AND m.id BETWEEN c.memory_id AND c.memory_id ORDER BY m.id LIMIT 1) AS m
   CROSS JOIN LATERAL (
     SELECT v.tenant_id, lower(v.valid) AS start, upper(v.valid) AS "end" FROM version v

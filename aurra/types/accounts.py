@@ -20,12 +20,17 @@ class AgentSettings(Answer, kw_only=True):
     min_confidence: Annotated[float, Meta(description="0.85…1.0.")] = 0.85
     classifier_model: str | None = None
     freshness_half_life_days: Annotated[float, Meta(description="1…3650.")] = 30.0
+    review_queue: Annotated[
+        bool, Meta(description="Whether supersessions that are not sure, or not trusted enough, wait for a person.")
+    ] = False
 
 
 class AgentSettingsChange(Request, kw_only=True):
     """What to change; what is absent stays. `excluded_categories` is replaced whole."""
 
-    auto_supersede_default: Annotated[bool | None, Meta(description="Report supersession without being asked.")] = None
+    auto_supersede_default: Annotated[
+        bool | None, Meta(description="Supersede what a new memory replaces, without being asked.")
+    ] = None
     excluded_categories: Annotated[list[str] | None, Meta(description="Never superseded automatically.")] = None
     min_confidence: Annotated[
         float | None, Meta(description="0.85…1.0.", extra_json_schema={"minimum": 0.85, "maximum": 1.0})
@@ -33,6 +38,9 @@ class AgentSettingsChange(Request, kw_only=True):
     classifier_model: Annotated[str | None, Meta(description="Model for automatic supersession.")] = None
     freshness_half_life_days: Annotated[
         float | None, Meta(description="1…3650.", extra_json_schema={"minimum": 1, "maximum": 3650})
+    ] = None
+    review_queue: Annotated[
+        bool | None, Meta(description="Keep what is not sure, or not trusted enough, for GET /agent/reviews.")
     ] = None
 
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from aurra.types.common import (
     Answer,
@@ -59,7 +59,7 @@ class MemoryWrite(Request, kw_only=True):
     tenant_id: TenantId | None = None
     session_id: Annotated[str | None, Meta(description="The conversation; the `channel` of extracted memories.")] = None
     auto_supersede: Annotated[
-        bool | None, Meta(description="Whether to report what it supersedes; else the setting.")
+        bool | None, Meta(description="Whether it supersedes what it replaces, and says so; else the setting.")
     ] = None
     llm: Annotated[LlmChoice | None, Meta(description="A model of the caller's own, for this request.")] = None
     valid_from: Annotated[GivenInstant | None, Meta(description="Since when it is true; absent is now.")] = None
@@ -86,7 +86,7 @@ class Extraction(msgspec.Struct, kw_only=True):
 
 
 class Supersession(msgspec.Struct, kw_only=True):
-    """That a memory took over from another."""
+    """That a memory took over from another, how sure that was, and why."""
 
     old_memory_id: str
     confidence: float
@@ -98,7 +98,15 @@ class AutoSupersede(msgspec.Struct, kw_only=True):
     """What automatic supersession did for one memory."""
 
     ran: bool
-    skipped_reason: str | None
+    skipped_reason: Annotated[
+        str | None,
+        Meta(
+            description="Where it did not run: `disabled`, `duplicate`, `excluded_category`, `verbatim`, `too_many`, "
+            "`classifier_unavailable`. Where it ran and did not make a supersession that it found: `low_confidence`, "
+            "`lower_trust`, `changed_meanwhile`, `not_believed`, `already_superseded`, `already_ended`, "
+            "`starts_later`, `bounded_interval`."
+        ),
+    ]
     candidates_examined: int
     memory_id: str | None
     supersession: Supersession | None
@@ -145,6 +153,10 @@ class BulkItem(msgspec.Struct, kw_only=True):
     status: Annotated[str, Meta(description="`saved`, `duplicate`, `no_facts` or `error`.")]
     memory_id: str | None
     memory_ids: list[str]
+    auto_supersede: Annotated[
+        list[AutoSupersede] | UnsetType,
+        Meta(description="What automatic supersession did, one a memory; there where it was asked for."),
+    ] = UNSET
     error: Annotated[
         dict[str, Any] | None, Meta(description="`code`, `detail`, `param` and `status` of a refused item.")
     ] = None
@@ -222,6 +234,7 @@ class Memory(msgspec.Struct, kw_only=True):
     external_id: str | None
     metadata: dict[str, Any] | None
     version: str
+    trust: Annotated[Literal["low", "normal", "high"], Meta(description="Of the key that wrote it.")] = "normal"
 
 
 class ScoredMemory(Memory, kw_only=True):

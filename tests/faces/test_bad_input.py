@@ -338,6 +338,8 @@ _FILLED: dict[str, dict[str, Any]] = {
     "Nothing": {},
     "ConversationAdd": {"session_id": "s", "turns": [{"role": "user", "content": "x"}]},
     "SubjectUpdate": {"external_id": "e"},
+    "ReviewAccept": {},
+    "ReviewReject": {},
 }
 
 
@@ -348,7 +350,10 @@ def _wrong(struct: inspect.StructType) -> Iterator[tuple[str, str, dict[str, Any
     """(field, kind, body) for each field of the Struct, and of the Structs inside, with a value of a wrong type."""
     filled = _FILLED[struct.cls.__name__]
     for field in struct.fields:
-        if field.name in ("memory_id", "tx") or (struct.cls.__name__, field.name) == ("SubjectUpdate", "subject"):
+        if field.name in ("memory_id", "review_id", "tx") or (struct.cls.__name__, field.name) == (
+            "SubjectUpdate",
+            "subject",
+        ):
             continue
         # A field with a default takes null for "not given", at the top of a request.
         nullable: set[str] = set() if field.required or struct.cls.__name__ in _INNER else {"null"}
@@ -388,6 +393,7 @@ async def test_a_wrong_type_is_422_naming_the_field(
     """422: a field has the wrong type; the error names it, and nothing is stored."""
     path = op.path.replace("{memory_id}", await account.add("Kim likes tea")).replace("{tx}", "1")
     path = path.replace("{subject}", "kim")
+    path = path.replace("{review_id}", NOWHERE)
     headers = {"Content-Type": "application/json"}
     async with nothing_stored(account):
         for kind, body in bodies.items():

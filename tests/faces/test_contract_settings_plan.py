@@ -32,6 +32,7 @@ DEFAULTS: dict[str, Any] = {
     "min_confidence": 0.85,
     "classifier_model": None,
     "freshness_half_life_days": 30,
+    "review_queue": False,
 }
 WARNING = "x-plan-warning"
 

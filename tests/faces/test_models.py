@@ -47,7 +47,7 @@ async def test_facts_of_a_model_are_stored_with_their_turn_and_span(account: Acc
     """Each fact is a memory of its own that points to the words which say it; the slot it names is used."""
     async with ScriptedProvider(answering(facts={"facts": [fact()]})) as provider:
         written = await account.post("/agent/memories", messages=TURNS, session_id="s1", llm=llm(provider))
-    assert written["extraction"] == {"mode": "llm", "provider": "openai", "model": "m-1", "prompt_version": "extract-1"}
+    assert written["extraction"] == {"mode": "llm", "provider": "openai", "model": "m-1", "prompt_version": "extract-2"}
     memory = (await account.get(f"/memories/{written['memory_ids'][0]}"))["memory"]
     assert memory["decision"] == "Kim lives in Oslo" and memory["topic"] == "Home" and memory["importance_score"] == 7
     assert (memory["subject"], memory["attribute"]) == ("kim", "city")
@@ -55,7 +55,7 @@ async def test_facts_of_a_model_are_stored_with_their_turn_and_span(account: Acc
     start, end = memory["source_citation"]["span"]
     assert TURNS[0]["content"][start:end] == "I moved to Oslo"
     audit = await account.get(f"/memories/{memory['id']}/audit")
-    assert audit["extraction"]["model"] == "m-1" and audit["extraction"]["prompt_version"] == "extract-1"
+    assert audit["extraction"]["model"] == "m-1" and audit["extraction"]["prompt_version"] == "extract-2"
 
 
 async def test_a_fact_whose_quote_is_not_in_the_source_is_dropped_and_counted(account: Account) -> None:

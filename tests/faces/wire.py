@@ -90,6 +90,7 @@ MEMORY_KEYS = {
     "external_id",
     "metadata",
     "version",
+    "trust",
 }
 
 _NULLABLE = frozenset(

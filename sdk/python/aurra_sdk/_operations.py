@@ -230,6 +230,33 @@ PROVIDER_DELETE = Operation(
     is_repeatable=False,
     has_tenant=False,
 )
+REVIEWS_LIST = Operation(
+    name="reviews.list",
+    method="GET",
+    path="/agent/reviews",
+    answer=types.ReviewPage,
+    is_idempotent=False,
+    is_repeatable=True,
+    has_tenant=True,
+)
+REVIEWS_ACCEPT = Operation(
+    name="reviews.accept",
+    method="POST",
+    path="/agent/reviews/{review_id}/accept",
+    answer=types.ReviewDecided,
+    is_idempotent=True,
+    is_repeatable=True,
+    has_tenant=False,
+)
+REVIEWS_REJECT = Operation(
+    name="reviews.reject",
+    method="POST",
+    path="/agent/reviews/{review_id}/reject",
+    answer=types.ReviewDecided,
+    is_idempotent=True,
+    is_repeatable=True,
+    has_tenant=False,
+)
 SUBJECTS_LIST = Operation(
     name="subjects.list",
     method="GET",

@@ -60,6 +60,9 @@ __all__ = [
     "Restored",
     "Retracted",
     "Retrieval",
+    "Review",
+    "ReviewDecided",
+    "ReviewPage",
     "ScoredMemory",
     "Side",
     "SourceCitation",
@@ -141,7 +144,7 @@ class MemoryWrite(Input, kw_only=True):
     session_id: str | UnsetType | None = UNSET
     """The conversation; the `channel` of extracted memories."""
     auto_supersede: bool | UnsetType | None = UNSET
-    """Whether to report what it supersedes; else the setting."""
+    """Whether it supersedes what it replaces, and says so; else the setting."""
     llm: LlmChoice | Mapping[str, Any] | UnsetType | None = UNSET
     """A model of the caller's own, for this request."""
     valid_from: Moment | UnsetType | None = UNSET
@@ -181,6 +184,8 @@ class AgentSettings(Answer, kw_only=True):
     classifier_model: str | None = None
     freshness_half_life_days: float = 30.0
     """1…3650."""
+    review_queue: bool = False
+    """Whether supersessions that are not sure, or not trusted enough, wait for a person."""
 
 
 class PlanStatus(Answer, kw_only=True):
@@ -271,6 +276,8 @@ class Memory(Record, kw_only=True):
     external_id: str | None
     metadata: dict[str, Any] | None
     version: str
+    trust: str = "normal"
+    """Of the key that wrote it."""
 
 
 class ScoredMemory(Memory, kw_only=True):
@@ -505,7 +512,7 @@ class Extraction(Record, kw_only=True):
 
 
 class Supersession(Record, kw_only=True):
-    """That a memory took over from another."""
+    """That a memory took over from another, how sure that was, and why."""
 
     old_memory_id: str
     confidence: float
@@ -518,6 +525,11 @@ class AutoSupersede(Record, kw_only=True):
 
     ran: bool
     skipped_reason: str | None
+    """Where it did not run: `disabled`, `duplicate`, `excluded_category`, `verbatim`, `too_many`,
+    `classifier_unavailable`. Where it ran and did not make a supersession that it found: `low_confidence`,
+    `lower_trust`, `changed_meanwhile`, `not_believed`, `already_superseded`, `already_ended`, `starts_later`,
+    `bounded_interval`.
+    """
     candidates_examined: int
     memory_id: str | None
     supersession: Supersession | None
@@ -574,6 +586,8 @@ class BulkItem(Record, kw_only=True):
     """`saved`, `duplicate`, `no_facts` or `error`."""
     memory_id: str | None
     memory_ids: list[str]
+    auto_supersede: list[AutoSupersede] | UnsetType = UNSET
+    """What automatic supersession did, one a memory; there where it was asked for."""
     error: dict[str, Any] | None = None
     """`code`, `detail`, `param` and `status` of a refused item."""
 
@@ -958,6 +972,68 @@ class ProviderSettings(Answer, kw_only=True):
     """The end of the stored key, to tell it by."""
     changed_at: str | None = None
     """When it was set or last changed."""
+
+
+class Review(Record, kw_only=True):
+    """That an old memory may give way to a new one."""
+
+    id: str
+    state: str
+    why: str
+    """Why it was not done without asking."""
+    verdict: str
+    confidence: float
+    reasoning: str
+    classifier: str
+    """`rules`, or the model that judged."""
+    old_memory_id: str
+    new_memory_id: str
+    old_memory: Memory | None
+    """As it is now; null where it is believed no longer."""
+    new_memory: Memory | None
+    """As it is now; null where it is believed no longer."""
+    tenant_id: str | None
+    created_at: str
+    """UTC instant, microseconds."""
+    created_by: int
+    """The transaction that stored the new memory."""
+    decided_at: str | None
+    """UTC instant, microseconds."""
+    decided_by: str | None
+    """The key that decided."""
+    decided_transaction: TransactionRef | None
+    """The transaction that superseded, of an accepted one."""
+
+
+class ReviewPage(Answer, Page[Review], kw_only=True):
+    """A page of reviews, and the moment that their memories are shown at."""
+
+    reviews: list[Review]
+    has_more: bool
+    next_cursor: str | None
+    transaction: TransactionRef
+    as_of: str | None
+    """UTC instant, microseconds."""
+
+    def page_items(self) -> list[Review]:
+        return self.reviews
+
+
+class ReviewDecided(Answer, kw_only=True):
+    """What was decided; a rejection changes no memory."""
+
+    status: str
+    """`accepted` or `rejected`."""
+    review_id: str
+    memory_id: str
+    """The old memory."""
+    superseded_by: str | None
+    """The new memory; null where it was rejected."""
+    valid_to: str | None
+    """Where the old memory ends; null where it was rejected."""
+    transaction: TransactionRef
+    receipt: Receipt
+    dry_run: bool = False
 
 
 class Subject(Record, kw_only=True):

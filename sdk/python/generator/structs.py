@@ -122,7 +122,8 @@ def _field(field: FieldInfo, side: Side) -> str:
         raise TypeError(f"a field `{field.name}` would hide the method of that name; see _records.py")
     shown = annotations.source(field.type, side)
     default = _default(field)
-    if side == "input" and default:
+    # An answer leaves out what it says nothing of.
+    if default and (side == "input" or default == "UNSET"):
         shown, default = annotations.or_unset(shown), "UNSET"
     if field.encode_name != safe(field.name):
         given = f"{default.removesuffix(')')}, " if default.startswith("msgspec.field(") else ""

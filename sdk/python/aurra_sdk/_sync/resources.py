@@ -534,6 +534,7 @@ class Memories(Resource):
         """Stores `content` as one memory, or the facts of `messages` each as its own.
 
         In a slot (subject and attribute) with one value at a time, the new memory takes its interval from what held it.
+        With `auto_supersede` it also ends what else it replaces, if that is sure enough.
 
         Args:
             content: Stored verbatim as exactly one memory.
@@ -545,7 +546,7 @@ class Memories(Resource):
             source: Where it comes from; `agent`, or `agent_session` for messages.
             tenant_id: Whose memories; absent or null is the default tenant only.
             session_id: The conversation; the `channel` of extracted memories.
-            auto_supersede: Whether to report what it supersedes; else the setting.
+            auto_supersede: Whether it supersedes what it replaces, and says so; else the setting.
             llm: A model of the caller's own, for this request.
             valid_from: Since when it is true; absent is now.
             valid_to: Until when; absent is open.
@@ -908,6 +909,103 @@ class ProviderWithRawResponse:
         self.delete = as_raw(provider.delete)
 
 
+class Reviews(Resource):
+    """`client.reviews`."""
+
+    def list(
+        self,
+        *,
+        state: Literal["open", "accepted", "rejected", "all"] | UnsetType = UNSET,
+        tenant_id: str | UnsetType | None = UNSET,
+        limit: int | UnsetType | None = UNSET,
+        cursor: str | UnsetType | None = UNSET,
+    ) -> types.ReviewPage:
+        """Supersessions that wait for a person, newest first, with both memories as they are now.
+
+        Args:
+            state: `open`, `accepted`, `rejected` or `all`. Default: open.
+            tenant_id: Whose memories; absent or null is the default tenant only.
+            limit: Most results; clamped into 1…1000. Default: 20.
+            cursor: `next_cursor` of the page before.
+        """
+        return self._call(
+            _operations.REVIEWS_LIST, {"state": state, "tenant_id": tenant_id, "limit": limit, "cursor": cursor}
+        )
+
+    def iterate(
+        self,
+        *,
+        state: Literal["open", "accepted", "rejected", "all"] | UnsetType = UNSET,
+        tenant_id: str | UnsetType | None = UNSET,
+        limit: int | UnsetType | None = UNSET,
+        cursor: str | UnsetType | None = UNSET,
+    ) -> Iterator[types.Review]:
+        """Every item of `list`, page after page; `limit` is the size of a page.
+
+        Args:
+            state: `open`, `accepted`, `rejected` or `all`. Default: open.
+            tenant_id: Whose memories; absent or null is the default tenant only.
+            limit: Most results; clamped into 1…1000. Default: 20.
+            cursor: `next_cursor` of the page before.
+        """
+        while True:
+            page = self.list(state=state, tenant_id=tenant_id, limit=limit, cursor=cursor)
+            yield from page.reviews
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
+
+    def accept(
+        self,
+        review_id: Id,
+        *,
+        reason: str | UnsetType | None = UNSET,
+        dry_run: bool | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> types.ReviewDecided:
+        """Supersedes the old memory by the new one, now, and closes the review.
+
+        A person decides, whoever wrote the new memory; but with a key of at least the old memory's trust.
+
+        Args:
+            review_id: The review's id.
+            reason: Why; kept with the transaction.
+            dry_run: Return the receipt, commit nothing.
+            idempotency_key: Sent as Idempotency-Key instead of one made for this call; a second call with it answers as
+                the first did.
+        """
+        return self._call(
+            _operations.REVIEWS_ACCEPT, {"review_id": review_id, "reason": reason, "dry_run": dry_run}, idempotency_key
+        )
+
+    def reject(
+        self, review_id: Id, *, dry_run: bool | UnsetType = UNSET, idempotency_key: str | None = None
+    ) -> types.ReviewDecided:
+        """Closes the review; both memories stay as they are, and no transaction is made.
+
+        Args:
+            review_id: The review's id.
+            dry_run: Return what would be answered, change nothing.
+            idempotency_key: Sent as Idempotency-Key instead of one made for this call; a second call with it answers as
+                the first did.
+        """
+        return self._call(_operations.REVIEWS_REJECT, {"review_id": review_id, "dry_run": dry_run}, idempotency_key)
+
+    @property
+    def with_raw_response(self) -> "ReviewsWithRawResponse":
+        """The same methods, but each answer comes with its status and headers: `.parsed`, `.headers`, `.request_id`."""
+        return ReviewsWithRawResponse(Reviews(self._transport, is_raw=True))
+
+
+class ReviewsWithRawResponse:
+    """`client.reviews.with_raw_response`."""
+
+    def __init__(self, reviews: Reviews) -> None:
+        self.list = as_raw(reviews.list)
+        self.accept = as_raw(reviews.accept)
+        self.reject = as_raw(reviews.reject)
+
+
 class Settings(Resource):
     """`client.settings`."""
 
@@ -923,17 +1021,19 @@ class Settings(Resource):
         min_confidence: float | UnsetType | None = UNSET,
         classifier_model: str | UnsetType | None = UNSET,
         freshness_half_life_days: float | UnsetType | None = UNSET,
+        review_queue: bool | UnsetType | None = UNSET,
     ) -> types.AgentSettings:
         """Changes what is given; `excluded_categories` is replaced whole.
 
         Takes effect at once in this process, within five seconds in others.
 
         Args:
-            auto_supersede_default: Report supersession without being asked.
+            auto_supersede_default: Supersede what a new memory replaces, without being asked.
             excluded_categories: Never superseded automatically.
             min_confidence: 0.85…1.0.
             classifier_model: Model for automatic supersession.
             freshness_half_life_days: 1…3650.
+            review_queue: Keep what is not sure, or not trusted enough, for GET /agent/reviews.
         """
         return self._call(
             _operations.SETTINGS_UPDATE,
@@ -943,6 +1043,7 @@ class Settings(Resource):
                 "min_confidence": min_confidence,
                 "classifier_model": classifier_model,
                 "freshness_half_life_days": freshness_half_life_days,
+                "review_queue": review_queue,
             },
         )
 
@@ -1258,6 +1359,7 @@ class Resources:
         self.memories = Memories(transport)
         self.plan = Plan(transport)
         self.provider = Provider(transport)
+        self.reviews = Reviews(transport)
         self.settings = Settings(transport)
         self.subjects = Subjects(transport)
         self.transactions = Transactions(transport)

@@ -1,0 +1,202 @@
+"""Automatic supersession: what new memories may take the place of, and who judges it. All before the transaction."""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from aurra import superseding, texts
+from aurra.context import Context
+from aurra.drafts import Draft
+from aurra.errors import AurraError, ProviderError
+from aurra.ops import models, searching
+from aurra.ops.drafting import Prepared
+from aurra.providers.base import ModelChoice
+from aurra.ranking import Ranked
+from aurra.store.memories import PieceRow
+from aurra.store.pool import Transaction
+from aurra.superseding import Candidate, Decision, Policy, Proposal, Statement
+from aurra.types.memories import Extraction
+from aurra.types.questions import Search
+
+MOST_CONSIDERED = 500
+"""New memories of one request; what comes after them supersedes nothing by itself."""
+_FOUND = 12
+_JUDGED = 5
+"""Candidates that a verdict is given on, of those found."""
+_NEAR = 0.4
+"""Cosine under which a candidate is about something else."""
+_LONGEST_QUERY = 1_000
+_TOGETHER = 20
+"""New memories that a model judges in one call."""
+_CALLS_AT_ONCE = 4
+
+
+class Considered(msgspec.Struct, kw_only=True):
+    """What was found out about one draft; `skipped` says why nothing was looked for."""
+
+    examined: int = 0
+    proposals: list[Proposal] = []
+    skipped: str | None = None
+
+
+class _Case(msgspec.Struct, kw_only=True):
+    """A draft that is to be judged."""
+
+    considered: Considered
+    draft: Draft
+    says: Statement
+    vector: NDArray[np.float32] | None
+    choice: ModelChoice | None
+    candidates: list[Candidate] = []
+
+
+def policy(ctx: Context) -> Policy:
+    """What the key's settings make of verdicts."""
+    settings = ctx.caller.settings
+    return Policy(min_confidence=settings.min_confidence, keeps_reviews=settings.review_queue)
+
+
+async def consider(
+    ctx: Context, items: Sequence[Prepared | None], vectors: Sequence[Sequence[NDArray[np.float32] | None]]
+) -> list[list[Considered]]:
+    """For each draft of each item, verdicts on the memories that it may take the place of.
+
+    A model that fails judges nothing: a missed supersession can be repaired.
+    """
+    excluded = superseding.excluded(ctx.caller.settings.excluded_categories)
+    found: list[list[Considered]] = []
+    cases: list[_Case] = []
+    for item, of_item in zip(items, vectors, strict=True):
+        found.append([])
+        for draft, vector in zip(item.drafts if item else (), of_item, strict=True):
+            assert item is not None
+            skipped = _skipped(item, draft, excluded) or ("too_many" if len(cases) >= MOST_CONSIDERED else None)
+            found[-1].append(considered := Considered(skipped=skipped))
+            if skipped is None:
+                says = _stated(draft, None if draft.turn is None else item.turns[draft.turn].name)
+                cases.append(
+                    _Case(considered=considered, draft=draft, says=says, vector=vector, choice=_judge(ctx, item.choice))
+                )
+    if cases:
+        await _look(ctx, cases, excluded)
+        await _judged(ctx, cases)
+    return found
+
+
+def _skipped(item: Prepared, draft: Draft, excluded: frozenset[str]) -> str | None:
+    if not item.auto_supersede:
+        return "disabled"
+    if draft.is_verbatim_turn:
+        return "verbatim"
+    return "excluded_category" if superseding.category(draft.topic) in excluded else None
+
+
+def _judge(ctx: Context, choice: ModelChoice | None) -> ModelChoice | None:
+    """The model that judges: the request's or the server's, or the one that the settings name of the same provider."""
+    other = ctx.caller.settings.classifier_model
+    return choice if choice is None or not other else msgspec.structs.replace(choice, model=other)
+
+
+async def _look(ctx: Context, cases: Sequence[_Case], excluded: frozenset[str]) -> None:
+    """Finds the candidates of each, in one snapshot."""
+    async with ctx.database.read(ctx.company_id) as tx:
+        for case in cases:
+            case.candidates = await _candidates(ctx, tx, case, excluded)
+            case.considered.examined = len(case.candidates)
+
+
+async def _candidates(ctx: Context, tx: Transaction, case: _Case, excluded: frozenset[str]) -> list[Candidate]:
+    """Memories of the same tenant that are believed and valid now and come near to the draft, nearest first."""
+    query = case.draft.text[:_LONGEST_QUERY]
+    looking = Search(query=query, limit=_FOUND, tenant_id=case.draft.tenant_id)
+    result = await searching.find(ctx, tx, query, case.vector, looking)
+    near = [
+        (one, says, row)
+        for one, row in zip(result.ranked, result.rows, strict=True)
+        if _is_near(one) and not _is_turn(row) and superseding.competes(case.says, says := _says(row), excluded)
+    ]
+    words = set(texts.comparable(query).split())
+    near.sort(key=lambda found: -len(words & set(texts.comparable(found[1].text[:_LONGEST_QUERY]).split())))
+    return [Candidate(memory=row.memory_id, says=says) for _, says, row in near[:_JUDGED]]
+
+
+def _is_near(one: Ranked) -> bool:
+    return one.candidate.similarity is None or one.similarity >= _NEAR
+
+
+def _is_turn(row: PieceRow) -> bool:
+    """Whether it is a turn as said, which stays what was said."""
+    if row.turn is None or row.extraction is None:
+        return False
+    return msgspec.json.decode(row.extraction, type=Extraction).mode == "verbatim"
+
+
+def _stated(draft: Draft, speaker: str | None) -> Statement:
+    subject = texts.comparable(draft.subject) if draft.subject else None
+    return Statement(
+        text=draft.text,
+        topic=draft.topic,
+        subject=subject,
+        attribute=texts.comparable(draft.attribute) if draft.attribute else None,
+        who=texts.comparable(speaker) if speaker else subject,
+    )
+
+
+def _says(row: PieceRow) -> Statement:
+    subject = texts.comparable(row.subject) if row.subject else None
+    return Statement(
+        text=row.text,
+        topic=row.topic,
+        subject=subject,
+        attribute=texts.comparable(row.attribute) if row.attribute else None,
+        who=texts.comparable(row.speaker) if row.speaker else subject,
+    )
+
+
+async def _judged(ctx: Context, cases: Sequence[_Case]) -> None:
+    """Gives each case its verdicts: by rules, or by its model."""
+    by_model: list[tuple[ModelChoice, list[_Case]]] = []
+    for case in cases:
+        if not case.candidates:
+            continue
+        if case.choice is None:
+            case.considered.proposals = superseding.by_rules(case.says, case.candidates)
+            continue
+        group = next((group for choice, group in by_model if choice == case.choice), None)
+        if group is None:
+            by_model.append((case.choice, group := []))
+        group.append(case)
+    slots = asyncio.Semaphore(_CALLS_AT_ONCE)
+    async with asyncio.TaskGroup() as tasks:
+        for choice, group in by_model:
+            for start in range(0, len(group), _TOGETHER):
+                tasks.create_task(_ask(ctx, choice, group[start : start + _TOGETHER], slots))
+
+
+async def _ask(ctx: Context, choice: ModelChoice, cases: Sequence[_Case], slots: asyncio.Semaphore) -> None:
+    """The model's verdicts on some cases; where it fails, none."""
+    pairs = [(case.says, case.candidates) for case in cases]
+    try:
+        async with slots:
+            decisions = await _decisions(ctx, choice, superseding.prompt(pairs))
+    except AurraError:
+        for case in cases:
+            case.considered.examined, case.considered.skipped = 0, "classifier_unavailable"
+        return
+    for case, proposals in zip(cases, superseding.checked(pairs, decisions, choice.model), strict=True):
+        case.considered.proposals = proposals
+
+
+async def _decisions(ctx: Context, choice: ModelChoice, prompt: str) -> list[Decision]:
+    async with models.opened(ctx, choice) as model:
+        completion = await model.complete(
+            system=superseding.SYSTEM, user=prompt, schema=superseding.SCHEMA, schema_name="decisions"
+        )
+    try:
+        texts.require_storable(completion.value)
+        return msgspec.convert(completion.value.get("decisions"), list[Decision])
+    except msgspec.ValidationError:
+        raise ProviderError(choice.provider, "The model's answer does not have the form that was asked for.") from None
