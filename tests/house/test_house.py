@@ -90,6 +90,7 @@ def test_every_setting_command_operation_and_code_is_documented() -> None:
         "keys create",
         "keys list",
         "conformance",
+        "verify-proof",
     ):
         assert f"aurra {command}" in readme, command
     for op in OPERATIONS.values():
