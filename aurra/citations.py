@@ -31,8 +31,8 @@ LEAST_SUPPORT = 0.4
 """An extractive answer needs a memory of this support (share of the question's words, and half its cosine) …
 
 On five conversations of LoCoMo with MiniLM, beside the contrast of `support`, share of the answerable that is answered
-from a gold turn / of those that name the wrong person that is refused: 0.2 64.3 / 66.2; **0.4 63.0 / 66.7**; 0.5 61.8 /
-67.9; 0.6 57.9 / 71.3. In conversations the contrast decides; elsewhere this does.
+from a gold turn / of those that name the wrong person that is refused: 0.2 66.4 / 64.1; **0.4 65.0 / 65.0**; 0.5 63.6 /
+66.2; 0.6 59.6 / 69.6. In conversations the contrast decides; elsewhere this does.
 """
 LEAST_COVERAGE = 0.32
 """… or, where there are no vectors, this share of the question's words …"""

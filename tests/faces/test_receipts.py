@@ -11,7 +11,7 @@ from tests.faces.test_erase import dump
 from tests.faces.test_models import answering, llm
 from tests.faces.wire import NOWHERE, QUERY, nothing_stored, problem, require_instant, same_for_all
 from tests.plain import connected
-from tests.providers.scripted_provider import KEY, ScriptedProvider
+from tests.providers.scripted_provider import KEY, Exchange, ScriptedProvider, answers
 
 RECEIPTS = "/agent/receipts"
 CITY = {"subject": "kim", "attribute": "city"}
@@ -184,12 +184,13 @@ async def test_property_20_an_extractive_answer_replays_after_any_later_writes(a
     assert len((await account.get(RECEIPTS, limit=100))["receipts"]) == len(answers)
 
 
+QUESTIONS = [("Where does Kim live?", 10), ("Was Kim seen in Oslo on day 3?", 3), ("Why tungsten?", 5)]
 CITIES = [("Bergen", 18), ("Oslo", 20), ("Rome", 22)]
 
 
 async def test_a_replay_says_what_drifted_of_a_model(account: Account) -> None:
-    """The same model, the same answer: none. Another answer: `answer`. Of another model: `model`. Without a model, where
-    the request brought its own: `not_asked`, and the evidence is compared all the same."""
+    """The same model, the same answer: none. Another answer: `answer`. Of another model: `model`. Without a model,
+    where the request brought its own: `not_asked`, and the evidence is compared all the same."""
     await account.add("Kim lives in Oslo")
     async with ScriptedProvider(answering(answer=sentences("Kim lives in Oslo."))) as provider:
         asked = (await ask(account, llm=llm(provider)))["receipt_id"]
@@ -358,9 +359,32 @@ async def test_an_erased_memory_is_in_no_receipt(account: Account, dsn: str) -> 
     assert (await replay(account, stays))["drift"] == "none"
 
 
+async def test_what_is_erased_while_a_model_thinks_is_not_answered(account: Account, dsn: str) -> None:
+    """The answer cannot be kept any more: the question is asked anew, of what is left."""
+    word = f"canary{uuid4().hex}"
+    memory = await account.add(f"Kim lives in {word}")
+    kept = await account.add("Kim lives in Oslo")
+
+    async def erases(exchange: Exchange) -> None:
+        await account.post(f"/memories/{memory}/erase")
+        await answers()(exchange)
+
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        return sentences("Kim lives in Oslo.") if word not in str(request) else sentences(f"Kim lives in {word}.")
+
+    async with ScriptedProvider(answer) as provider:
+        provider.script(erases)
+        answered = await ask(account, llm=llm(provider), include_proof_tree=True)
+        assert len(provider.requests) == 2
+    assert word not in str(answered)
+    assert [one["memory_id"] for one in answered["citations"]] == [kept]
+    assert word.encode() not in dump(dsn)
+    assert len((await account.get(RECEIPTS))["receipts"]) == 1
+
+
 async def test_answers_and_erasures_race(account: Account, dsn: str) -> None:
-    """Many rounds of answers being kept while their evidence is erased: no receipt names an erased memory, no answer is a
-    server error, and every erasure succeeds."""
+    """Many rounds of answers being kept while their evidence is erased: no receipt names an erased memory, no answer is
+    a server error, and every erasure succeeds."""
     for round_ in range(25):
         word = f"canary{uuid4().hex}"
         memories = [await account.add(f"Kim lives in {word} {number}") for number in range(4)]

@@ -50,7 +50,10 @@ async def test_refusals_past_answers_and_models_answers_hold(account: Account) -
         await saved(account, "What is the boiling point of tungsten?"),
         await saved(account, as_of="2098-01-01"),
     ]
-    sentences = [{"text": "Kim lives in Malmö.", "citations": [1]}, {"text": "It is 900 years old.", "citations": []}]
+    sentences: list[dict[str, Any]] = [
+        {"text": "Kim lives in Malmö.", "citations": [1]},
+        {"text": "It is 900 years old.", "citations": []},
+    ]
     async with ScriptedProvider(answering(answer={"sentences": sentences})) as provider:
         answers.append(await saved(account, llm=llm(provider)))
     for answer in answers:
