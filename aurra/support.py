@@ -57,12 +57,18 @@ class Asked:
         self._persons = named(question, known)
         worth = {lexeme: ranking.idf(lexeme, corpus) for lexeme in corpus.frequencies}
         lexemes = {person: _lexeme(person, worth) for person in self._persons}
-        self._names = frozenset(lexeme for lexeme in lexemes.values() if lexeme)
-        self._unknown = any(
-            person not in known and lexeme is not None and not corpus.frequencies[lexeme]
+        self._lexemes_of_names = frozenset(lexeme for lexeme in lexemes.values() if lexeme)
+        unknown = {
+            person
             for person, lexeme in lexemes.items()
+            if person not in known and lexeme is not None and not corpus.frequencies[lexeme]
+        }
+        self._unknown = bool(unknown)
+        self.names = sorted(
+            person for person in self._persons if person in known | unknown or person.title() in question
         )
-        self._worth = {lexeme: value for lexeme, value in worth.items() if lexeme not in self._names}
+        """Whom it certainly names: a subject in lower case, which memories have, may be any word."""
+        self._worth = {lexeme: value for lexeme, value in worth.items() if lexeme not in self._lexemes_of_names}
         self._information = sum(self._worth.values())
 
     def is_about_others(self) -> bool:
@@ -101,7 +107,7 @@ class Asked:
     def _share(self, lexemes: Iterable[str]) -> float:
         if not self._information:
             # Nothing but names is asked: "Who is Kim?"
-            return 1.0 if self._names.intersection(lexemes) else 0.0
+            return 1.0 if self._lexemes_of_names.intersection(lexemes) else 0.0
         return sum(self._worth[lexeme] for lexeme in sorted(lexemes) if lexeme in self._worth) / self._information
 
     def _concern(self, candidate: Candidate) -> float:
@@ -118,7 +124,7 @@ class Asked:
         return MENTIONED if mentions else 0.0
 
     def _mentions(self, candidate: Candidate) -> bool:
-        return bool(self._names.intersection(candidate.lexemes)) or any(
+        return bool(self._lexemes_of_names.intersection(candidate.lexemes)) or any(
             person in candidate.text.casefold() for person in self._persons
         )
 

@@ -60,11 +60,14 @@ async def make(ctx: Context, request: Question, choice: ModelChoice | None, at: 
     vector = await searching.embedded(ctx, text)
     async with ctx.database.read(ctx.company_id) as tx:
         result = await searching.find(ctx, tx, text, vector, at or request)
-    evidence, is_about_others = _evidence(text, result)
+    asked = support.Asked(text, result.candidates, result.corpus, result.moment.flags_at)
+    evidence = _evidence(asked, result)
     framed = _framed_at(request, result)
     if choice is not None and evidence:
-        return await _by_model(ctx, choice, request, result, evidence, framed)
-    grounded = citations.refusal(evidence) if is_about_others else citations.extractive(text, evidence, framed)
+        return await _by_model(ctx, choice, request, result, evidence, framed, asked.names)
+    if asked.is_about_others():
+        return Made(result=result, grounded=citations.refusal(evidence), asked=None)
+    grounded = citations.extractive(text, evidence, framed)
     return Made(result=result, grounded=grounded, asked=None)
 
 
@@ -75,10 +78,9 @@ def _framed_at(request: Question, result: Result) -> dt.datetime | None:
     return None if request.transaction_as_of is None else result.moment.at
 
 
-def _evidence(question: str, result: Result) -> tuple[list[Evidence], bool]:
-    """What was found, with how far it supports an answer; and whether the question is about somebody else."""
-    asked = support.Asked(question, result.candidates, result.corpus, result.moment.flags_at)
-    evidence = [
+def _evidence(asked: support.Asked, result: Result) -> list[Evidence]:
+    """What was found, with how far it supports an answer."""
+    return [
         Evidence(
             index=index,
             text=row.text,
@@ -92,7 +94,6 @@ def _evidence(question: str, result: Result) -> tuple[list[Evidence], bool]:
         )
         for index, (one, row) in enumerate(zip(result.ranked, result.rows, strict=True), 1)
     ]
-    return evidence, asked.is_about_others()
 
 
 async def _by_model(
@@ -102,6 +103,7 @@ async def _by_model(
     result: Result,
     evidence: Sequence[Evidence],
     as_of: dt.datetime | None,
+    asked_about: Sequence[str],
 ) -> Made:
     """The model's answer, verified. No connection is held while it thinks."""
     prompt = citations.prompt(request.question, evidence, as_of)
@@ -114,7 +116,6 @@ async def _by_model(
         sentences = msgspec.convert(completion.value.get("sentences"), list[citations.Sentence])
     except msgspec.ValidationError:
         raise ProviderError(choice.provider, "The model's answer does not have the form that was asked for.") from None
-    asked_about = sorted(support.named(request.question))
     grounded = citations.verify(sentences, evidence, as_of, strict=request.strict, asked_about=asked_about)
     prompt_hash = hashlib.sha256(chain.canonical([citations.SYSTEM, citations.SCHEMA, prompt])).digest()
     asked = Asked(provider=choice.provider, model=name, rung=completion.rung, prompt_hash=prompt_hash)
