@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from aurra import dates
+from aurra import periods
 
 _SMALL = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
 seventeen eighteen nineteen twenty"""
@@ -50,7 +50,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 
     words: frozenset[str]
     numbers: frozenset[str]
-    dates: tuple[dates.Named, ...]
+    dates: tuple[periods.Named, ...]
     texts: tuple[str, ...]
     """Each text by itself: a quotation stands in one."""
 
@@ -83,12 +83,12 @@ def unsupported(sentence: str, said: Said, names: Sequence[str] = ()) -> list[st
     """
     missing = [quoted for quoted in _QUOTED.findall(sentence) if not any(_flat(quoted) in text for text in said.texts)]
     left = _QUOTED.sub(lambda found: " " * len(found[0]), sentence)
-    for date in dates.find(left):
+    for date in periods.find(left):
         written = left[slice(*date.span)].strip()
         # "April" may be a name.
         if not any(date.is_part_of(other) for other in said.dates) and bare(written) not in said.words:
             missing.append(written)
-    left = _without(left, [date.span for date in dates.find(left)])
+    left = _without(left, [date.span for date in periods.find(left)])
     missing += [figure for figure, number in _numbers_claimed(left) if number not in said.numbers]
     missing += [name for name in names_in(left) if not _is_named(name, said)]
     missing += [name for name in names if not _is_named(name, said)]
@@ -127,18 +127,18 @@ def _is_named(name: str, said: Said) -> bool:
     lowered = bare(name)
     if lowered in said.words:
         return True
-    if lowered in dates.WEEKDAYS:
+    if lowered in periods.WEEKDAYS:
         return any(_weekday(date) == lowered for date in said.dates)
     parts = re.split(r"[-'’]", lowered)
     # "Dogs are allowed" of "a dog is allowed": not a name, the first word of a sentence.
     return all(part in said.words or part.removesuffix("s") in said.words for part in parts)
 
 
-def _weekday(date: dates.Named) -> str | None:
+def _weekday(date: periods.Named) -> str | None:
     if date.year is None or date.month is None or date.day is None:
         return None
     try:
-        return dates.WEEKDAYS[dt.date(date.year, date.month, date.day).weekday()]
+        return periods.WEEKDAYS[dt.date(date.year, date.month, date.day).weekday()]
     except ValueError:
         return None
 
@@ -173,10 +173,10 @@ def _plain(figure: str) -> str:
     return (whole.lstrip("0") or "0") + (f".{fraction}" if fraction else "")
 
 
-def _dates_of(source: Source) -> list[dates.Named]:
-    stamps = [dates.of(at) for at in source.instants]
-    found = dates.find(source.text)
-    dated = [dates.Named(stamp.year, date.month, date.day) for date in found if date.year is None for stamp in stamps]
+def _dates_of(source: Source) -> list[periods.Named]:
+    stamps = [periods.of(at) for at in source.instants]
+    found = periods.find(source.text)
+    dated = [periods.Named(stamp.year, date.month, date.day) for date in found if date.year is None for stamp in stamps]
     return [*found, *stamps, *dated]
 
 

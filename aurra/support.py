@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from aurra import claims, dates, ranking
+from aurra import claims, periods, ranking
 from aurra.ranking import Candidate, Corpus
 
 NEARNESS = 0.5
@@ -50,7 +50,7 @@ class Asked:
 
     def __init__(self, question: str, candidates: Sequence[Candidate], corpus: Corpus, at: dt.datetime) -> None:
         self._candidates = candidates
-        self._period = dates.asked(question, at)
+        self._period = periods.asked(question, at)
         self._turns = {(c.session_id, c.turn): c for c in candidates if c.session_id is not None}
         self._has_vectors = any(c.similarity is not None for c in candidates)
         known = {claims.bare(first) for c in candidates for name in (c.speaker, c.subject) if (first := _first(name))}
@@ -142,10 +142,10 @@ _LOOKS_BACK = re.compile(
 )
 
 
-def speaks_of(candidate: Candidate, ended: dt.datetime | None, period: dates.Period) -> bool:
+def speaks_of(candidate: Candidate, ended: dt.datetime | None, period: periods.Period) -> bool:
     """Whether a memory may answer about a period: it holds in it, or names it, or its year. What was said in a
     conversation is dated by when it was said: it may look back on the period, or be told soon after."""
-    if any(period.named.is_part_of(date) or date.year == period.start.year for date in dates.find(candidate.text)):
+    if any(period.named.is_part_of(date) or date.year == period.start.year for date in periods.find(candidate.text)):
         return True
     if ended is not None and ended <= period.start:
         return False

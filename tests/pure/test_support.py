@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from aurra import dates, support
+from aurra import periods, support
 from aurra.ranking import Candidate, Corpus
 from aurra.support import Asked
 
@@ -128,7 +128,7 @@ def test_the_time_that_a_question_asks_about(
     question: str, start: tuple[int, int, int], end: tuple[int, int, int]
 ) -> None:
     """A year, a month, a day; a month alone is the latest that has begun."""
-    period = dates.asked(question, NOW)
+    period = periods.asked(question, NOW)
     assert period is not None
     assert (period.start, period.end) == (dt.datetime(*start, tzinfo=dt.UTC), dt.datetime(*end, tzinfo=dt.UTC))
 
@@ -138,7 +138,7 @@ def test_the_time_that_a_question_asks_about(
 )
 def test_no_time_is_asked_about(question: str) -> None:
     """Names, modal verbs and days that never were."""
-    assert dates.asked(question, NOW) is None
+    assert periods.asked(question, NOW) is None
 
 
 @pytest.mark.parametrize(
