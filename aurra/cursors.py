@@ -74,6 +74,13 @@ class ReviewCursor(msgspec.Struct, frozen=True, array_like=True):
     review_id: UUID
 
 
+class ReceiptCursor(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page of receipts ended."""
+
+    at: dt.datetime
+    receipt_id: UUID
+
+
 def encode(cursor: msgspec.Struct, company_id: UUID, secret: bytes) -> str:
     """The opaque text of a cursor."""
     body = msgspec.json.encode(cursor)

@@ -6,12 +6,12 @@ They work while it runs.
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 import msgspec
 
-from aurra import __version__, keys, sealing
+from aurra import __version__, keys, proof, sealing
 from aurra.conformance import playing, report
 from aurra.conformance.expecting import KeyRefused, Unreachable
 from aurra.conformance.law import Law
@@ -199,6 +199,32 @@ def rewrap_secrets() -> None:
     Exit code 1 if something cannot be opened; it stays as it is.
     """
     if not run(examining.rewrap(read_settings())):
+        sys.exit(1)
+
+
+@main.command("verify-proof")
+@click.argument("file", type=click.File("rb"))
+@click.option("--json", "as_json", is_flag=True, help="Print {ok, why, answer_hash, evaluated, cited}.")
+def verify_proof(file: BinaryIO, as_json: bool) -> None:
+    """Check a saved answer of POST /agent/query against its proof tree; `-` reads standard input.
+
+    Needs no service, no key and no database. Exit code 1 if it does not hold.
+    """
+    proven = proof.check(file.read())
+    if as_json:
+        shown = {
+            "ok": proven.holds,
+            "why": proven.why,
+            "answer_hash": proven.answer_hash or None,
+            "evaluated": proven.evaluated,
+            "cited": proven.cited,
+        }
+        click.echo(msgspec.json.encode(shown).decode())
+    elif proven.why is None:
+        click.echo(f"ok: the answer rests on {proven.cited} of {proven.evaluated} memories, hash {proven.answer_hash}")
+    else:
+        click.echo(f"FAIL: {proven.why}.")
+    if not proven.holds:
         sys.exit(1)
 
 

@@ -1,93 +1,215 @@
-"""Grounded answers: find the evidence, answer from it alone, cite it, prove it."""
+"""Grounded answers: find the evidence, answer from it alone, cite it, prove it, keep its receipt."""
 
+import datetime as dt
+import hashlib
 from collections.abc import Sequence
-from typing import Any
-from uuid import UUID
 
 import msgspec
 
-from aurra import citations, instants
+from aurra import chain, citations, instants, support
 from aurra.citations import Evidence, Grounded
 from aurra.context import Context
-from aurra.errors import ProviderError
-from aurra.ops import models, searching, views
-from aurra.ops.moments import Moment
-from aurra.ops.reading import chain_of
+from aurra.errors import ProviderError, Unavailable
+from aurra.ids import Ids
+from aurra.ops import models, proving, searching, views
 from aurra.ops.registry import operation
 from aurra.ops.searching import Result
 from aurra.providers.base import ModelChoice
-from aurra.store import ledger, memories
-from aurra.store.memories import PieceRow
-from aurra.store.pool import Transaction
-from aurra.types import questions
-from aurra.types.questions import Answered, ChainLink, Citation, ProofTree, Question, Retrieval, SupersessionChain
+from aurra.store import receipts
+from aurra.store.pool import ConstraintBroken
+from aurra.store.receipts import EvidenceRow, ReceiptRow
+from aurra.types.questions import Answered, AnswerSentence, Citation, ProofTree, Question
+
+_TRIES = 3
+"""How often an answer is made anew when a memory of it is erased meanwhile."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """The model that was asked, how, and by which prompt."""
+
+    provider: str
+    model: str
+    rung: str
+    prompt_hash: bytes
+
+
+class Made(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer, what was found for it, and who made it: None is the extractive mode."""
+
+    result: Result
+    grounded: Grounded
+    asked: Asked | None
 
 
 @operation("memories.query", "POST", "/agent/query", scope="query", ignores_unknown=True)
 async def query(ctx: Context, request: Question) -> Answered:
     """Answers a question from memories alone, each sentence with its citation; refuses when they do not suffice."""
-    text = searching.checked_text(request.question, "question")
     choice = await models.choose(ctx, request.llm)
+    for _ in range(_TRIES):
+        made = await make(ctx, request, choice)
+        receipt = _receipt(ctx, request, made)
+        kept = await _keep(ctx, request, made, receipt)
+        if kept is not None:
+            return _answered(ctx, request, made, receipt, kept.tree)
+    raise Unavailable("What the answer rests on is being erased; ask again.")
+
+
+async def make(ctx: Context, request: Question, choice: ModelChoice | None, at: Question | None = None) -> Made:
+    """The answer to a question at the moment that it names, or another one does; nothing is stored."""
+    text = searching.checked_text(request.question, "question")
     vector = await searching.embedded(ctx, text)
     async with ctx.database.read(ctx.company_id) as tx:
-        result = await searching.find(ctx, tx, text, vector, request)
-    evidence = _evidence(result)
-    asked_for = (
-        result.moment.as_of if request.as_of else None if request.transaction_as_of is None else result.moment.at
-    )
-    if choice is None or not evidence:
-        grounded = citations.extractive(text, evidence, asked_for)
-    else:
-        grounded = await _by_model(ctx, choice, request, evidence, asked_for)
-    cited = [_citation(ctx, result, grounded, index) for index in range(1, len(result.rows) + 1)]
-    return Answered(
-        question=request.question,
-        answer=grounded.answer,
-        answer_with_citations=grounded.marked,
-        citations=cited,
-        memories=[views.memory(ctx, row, result.moment) for row in result.rows],
-        memories_searched=result.searched,
-        search_type=result.search_type,
-        proof_tree=await _proof(ctx, request, result, grounded) if request.include_proof_tree else None,
-        grounded=grounded.grounded,
-        refused=grounded.refused,
-        receipt_id=None,
-        transaction=result.moment.transaction,
-        as_of=result.moment.shown_as_of,
-    )
+        result = await searching.find(ctx, tx, text, vector, at or request)
+    asked = support.Asked(text, result.candidates, result.corpus, result.moment.flags_at)
+    evidence = _evidence(asked, result)
+    framed = _framed_at(request, result)
+    if choice is not None and evidence:
+        return await _by_model(ctx, choice, request, result, evidence, framed, asked.names)
+    if asked.is_about_others():
+        return Made(result=result, grounded=citations.refusal(evidence), asked=None)
+    grounded = citations.extractive(text, evidence, framed)
+    return Made(result=result, grounded=grounded, asked=None)
 
 
-def _evidence(result: Result) -> list[Evidence]:
+def _framed_at(request: Question, result: Result) -> dt.datetime | None:
+    """The instant that the answer names: who names no time is answered of now."""
+    if request.as_of:
+        return result.moment.as_of
+    return None if request.transaction_as_of is None else result.moment.at
+
+
+def _evidence(asked: support.Asked, result: Result) -> list[Evidence]:
+    """What was found, with how far it supports an answer."""
     return [
         Evidence(
             index=index,
             text=row.text,
             speaker=row.speaker,
-            similarity=one.similarity,
-            coverage=one.coverage,
+            subject=row.subject,
+            support=asked.support(one.candidate, row.valid_to),
             has_vector=one.candidate.similarity is not None,
-            valid_from=row.said_at or row.valid_from,
+            valid_from=row.valid_from,
+            valid_to=row.valid_to,
+            said_at=row.said_at,
         )
         for index, (one, row) in enumerate(zip(result.ranked, result.rows, strict=True), 1)
     ]
 
 
 async def _by_model(
-    ctx: Context, choice: ModelChoice, request: Question, evidence: Sequence[Evidence], as_of: Any
-) -> Grounded:
+    ctx: Context,
+    choice: ModelChoice,
+    request: Question,
+    result: Result,
+    evidence: Sequence[Evidence],
+    as_of: dt.datetime | None,
+    asked_about: Sequence[str],
+) -> Made:
     """The model's answer, verified. No connection is held while it thinks."""
+    prompt = citations.prompt(request.question, evidence, as_of)
     async with models.opened(ctx, choice) as model:
         completion = await model.complete(
-            system=citations.SYSTEM,
-            user=citations.prompt(request.question, evidence, as_of),
-            schema=citations.SCHEMA,
-            schema_name="answer",
+            system=citations.SYSTEM, user=prompt, schema=citations.SCHEMA, schema_name="answer"
         )
+        name = model.model
     try:
         sentences = msgspec.convert(completion.value.get("sentences"), list[citations.Sentence])
     except msgspec.ValidationError:
         raise ProviderError(choice.provider, "The model's answer does not have the form that was asked for.") from None
-    return citations.verify(sentences, evidence, as_of, strict=request.strict)
+    grounded = citations.verify(sentences, evidence, as_of, strict=request.strict, asked_about=asked_about)
+    prompt_hash = hashlib.sha256(chain.canonical([citations.SYSTEM, citations.SCHEMA, prompt])).digest()
+    asked = Asked(provider=choice.provider, model=name, rung=completion.rung, prompt_hash=prompt_hash)
+    return Made(result=result, grounded=grounded, asked=asked)
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    tree: ProofTree | None
+
+
+async def _keep(ctx: Context, request: Question, made: Made, receipt: ReceiptRow) -> _Kept | None:
+    """The receipt is stored, and the proof tree made if it is asked for; None where a memory was erased meanwhile.
+
+    Both in one transaction, so that nothing is quoted that was erased before the receipt was there.
+    """
+    try:
+        async with ctx.database.begin(ctx.company_id) as tx:
+            await receipts.store(tx, receipt, _considered(made))
+            if not request.include_proof_tree:
+                return _Kept(None)
+            return _Kept(await proving.tree(ctx, tx, request, made.result, made.grounded))
+    except ConstraintBroken as broken:
+        if broken.constraint != receipts.EVIDENCE_IS_THERE:
+            raise
+        return None
+
+
+def _considered(made: Made) -> list[EvidenceRow]:
+    return [
+        EvidenceRow(index, row.memory_id, row.version, index in made.grounded.cited)
+        for index, row in enumerate(made.result.rows, 1)
+    ]
+
+
+def _receipt(ctx: Context, request: Question, made: Made) -> ReceiptRow:
+    moment, asked = made.result.moment, made.asked
+    embedder = ctx.service.embedder
+    return ReceiptRow(
+        id=Ids(moment.now).new(),
+        tenant_id=ctx.tenant(request.tenant_id),
+        key_id=ctx.caller.key_id,
+        request_id=ctx.request_id,
+        at=moment.now,
+        tx=moment.number,
+        valid_at=moment.valid_at,
+        request=msgspec.json.encode(_without_key(request)).decode(),
+        search_type=made.result.search_type,
+        embedder=embedder.name if embedder else None,
+        ranker=searching.RANKER,
+        provider=asked and asked.provider,
+        model=asked and asked.model,
+        rung=asked and asked.rung,
+        prompt_version=citations.PROMPT_VERSION if asked else None,
+        prompt_hash=asked and asked.prompt_hash,
+        answer=made.grounded.answer,
+        answer_hash=bytes.fromhex(proving.answer_hash(made.result, made.grounded)),
+        grounded=made.grounded.grounded,
+        refused=made.grounded.refused,
+    )
+
+
+def _without_key(request: Question) -> dict[str, object]:
+    """The request as asked. Of a model of its own only the names: address and further fields may hold a key too."""
+    kept = msgspec.to_builtins(request)
+    if request.llm is not None:
+        kept["llm"] = {"provider": request.llm.provider, "model": request.llm.model}
+    return kept
+
+
+def _answered(
+    ctx: Context, request: Question, made: Made, receipt: ReceiptRow, proof_tree: ProofTree | None
+) -> Answered:
+    result, grounded = made.result, made.grounded
+    return Answered(
+        question=request.question,
+        answer=grounded.answer,
+        answer_with_citations=grounded.marked,
+        sentences=[
+            AnswerSentence(
+                text=one.text, citations=one.citations, supported=one.is_supported, unsupported=one.unsupported
+            )
+            for one in grounded.sentences
+        ],
+        citations=[_citation(ctx, result, grounded, index) for index in range(1, len(result.rows) + 1)],
+        memories=[views.memory(ctx, row, result.moment) for row in result.rows],
+        memories_searched=result.searched,
+        search_type=result.search_type,
+        proof_tree=proof_tree,
+        grounded=grounded.grounded,
+        refused=grounded.refused,
+        receipt_id=str(receipt.id),
+        transaction=result.moment.transaction,
+        as_of=result.moment.shown_as_of,
+    )
 
 
 def _citation(ctx: Context, result: Result, grounded: Grounded, index: int) -> Citation:
@@ -107,81 +229,3 @@ def _citation(ctx: Context, result: Result, grounded: Grounded, index: int) -> C
         quote=quote.text if quote else None,
         span=list(quote.span) if quote else [],
     )
-
-
-async def _proof(ctx: Context, request: Question, result: Result, grounded: Grounded) -> ProofTree:
-    evidence = [
-        questions.Evidence(
-            memory_id=str(row.memory_id),
-            similarity=one.similarity,
-            cited=index in grounded.cited,
-            decision=row.text,
-            bi_temporal=views.temporal(row, views.stands(ctx, row, result.moment)),
-            source_citation=views.source_citation(row),
-        )
-        for index, (one, row) in enumerate(zip(result.ranked, result.rows, strict=True), 1)
-    ]
-    hashed = [
-        {
-            "memory_id": one.memory_id,
-            "decision": one.decision,
-            "valid_from": one.bi_temporal.valid_from,
-            "valid_to": one.bi_temporal.valid_to,
-            "cited": one.cited,
-        }
-        for one in evidence
-    ]
-    async with ctx.database.read(ctx.company_id) as tx:
-        now = (await ledger.head(tx, ctx.service.clock())).at
-        chains = [
-            await _supersession_chain(tx, row, result.moment)
-            for index, row in enumerate(result.rows, 1)
-            if index in grounded.cited
-        ]
-    filters = {
-        "sources": request.sources,
-        "topics": request.topics,
-        "subject": request.subject,
-        "session_id": request.session_id,
-    }
-    return ProofTree(
-        version="2.0",
-        question=request.question,
-        answer_hash=citations.answer_hash(grounded.answer, hashed),
-        generated_at=instants.show(now),
-        retrieval=Retrieval(
-            method=result.search_type,
-            k=len(result.rows),
-            memories_evaluated=len(result.rows),
-            memories_cited=len(grounded.cited),
-            filters={name: value for name, value in filters.items() if value},
-        ),
-        evidence_chain=evidence,
-        supersession_chains=[found for found in chains if len(found.chain) > 1],
-    )
-
-
-async def _supersession_chain(tx: Transaction, row: PieceRow, moment: Moment) -> SupersessionChain:
-    """From the memory, along its links, to what holds now."""
-    identity = await memories.find_identity(tx, row.memory_id)
-    versions = await chain_of(tx, identity, moment) if identity else []
-    rows = await memories.pieces(tx, moment.number, versions)
-    start = next((place for place, piece in enumerate(rows) if piece.memory_id == row.memory_id), 0)
-    links = [
-        ChainLink(
-            memory_id=str(piece.memory_id),
-            superseded_by=_id(piece.superseded_by or piece.replaced_by),
-            superseded_at=instants.show_optional(piece.valid_to) if piece.superseded_by else None,
-            decision_at_time=piece.text,
-        )
-        for piece in rows[start:]
-    ]
-    return SupersessionChain(
-        starting_memory_id=str(row.memory_id),
-        current_truth_memory_id=links[-1].memory_id if links else str(row.memory_id),
-        chain=links,
-    )
-
-
-def _id(value: UUID | None) -> str | None:
-    return None if value is None else str(value)

@@ -26,6 +26,8 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     as_of: dt.datetime | None
     """What the answer names: asked again with it and the number, the answer is the same."""
     is_latest: bool
+    now: dt.datetime
+    """When it was read: the later of the newest transaction's instant and the clock."""
 
     @property
     def transaction(self) -> TransactionRef:
@@ -60,6 +62,7 @@ async def resolve(
             flags_at=at,
             as_of=at,
             is_latest=True,
+            now=head.at,
         )
     found = await find(tx, head, transaction_as_of, "transaction_as_of")
     return Moment(
@@ -69,6 +72,7 @@ async def resolve(
         flags_at=asked or found.at,
         as_of=asked,
         is_latest=found.id == head.last_tx,
+        now=head.at,
     )
 
 

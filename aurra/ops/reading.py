@@ -13,7 +13,7 @@ from aurra.cursors import Cursor
 from aurra.ops import checks, views
 from aurra.ops.moments import Moment, resolve
 from aurra.ops.registry import operation
-from aurra.store import memories
+from aurra.store import memories, receipts
 from aurra.store.memories import EventRow, Filters, Identity, Listed, VersionRow
 from aurra.store.pool import Transaction
 from aurra.types.memories import (
@@ -28,10 +28,13 @@ from aurra.types.memories import (
     MemoryPage,
     Provenance,
     Timeline,
+    Use,
 )
 
 MOST_CHARACTERS = 4_000_000
 """Of the texts on one page; what is over it comes with the next page."""
+SHOWN_USES = 20
+"""Answers that a memory is shown to be used in."""
 
 
 @operation("memories.list", "GET", "/agent/memories", scope="memories:read", ignores_unknown=True)
@@ -84,9 +87,16 @@ async def get(ctx: Context, request: MemoryGet) -> MemoryFound:
         wanted = [version.version for version in sorted(believed, key=lambda version: version.valid_from)]
         shown = [chosen.version, *wanted]
         rows = await memories.pieces(tx, moment.number, shown, dialog_characters=memories.WHOLE_DIALOG)
+        uses = await receipts.uses(tx, identity.id, limit=SHOWN_USES)
+        broken = await receipts.broken(tx, [use.id for use in uses])
     return MemoryFound(
         memory=views.memory(ctx, rows[0], moment),
         pieces=[views.piece_ref(row) for row in rows[1:]],
+        used_in=[
+            Use(receipt_id=str(use.id), at=instants.show(use.at), cited=use.is_cited, invalidated=use.id in broken)
+            for use in uses
+        ],
+        used_in_count=uses[0].total if uses else 0,
         transaction=moment.transaction,
         as_of=moment.shown_as_of,
     )

@@ -10,7 +10,7 @@ from aurra.errors import BadRequest
 from aurra.ops import checks, views
 from aurra.ops.moments import Moment, resolve
 from aurra.ops.registry import operation
-from aurra.ranking import Ranked
+from aurra.ranking import Candidate, Corpus, Ranked
 from aurra.store import memories
 from aurra.store import search as search_store
 from aurra.store.memories import PieceRow
@@ -19,6 +19,8 @@ from aurra.store.search import Scope
 from aurra.types.questions import Found, Looking, Search
 
 MOST_QUERY_CHARACTERS = 10_000
+RANKER = "weighted-1"
+"""Changes with what is found, its order, or what counts as support; kept with each answer."""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +31,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     searched: int
     search_type: str
     moment: Moment
+    candidates: list[Candidate]
+    """All that were weighed, and what they were weighed against."""
+    corpus: Corpus
 
 
 @operation("memories.search", "POST", "/agent/search", scope="memories:read")
@@ -91,4 +96,6 @@ async def find(
         searched=corpus.pieces,
         search_type="none" if not found else "keyword" if vector is None else "hybrid",
         moment=moment,
+        candidates=found,
+        corpus=corpus,
     )

@@ -289,11 +289,24 @@ class PieceRef(msgspec.Struct, kw_only=True):
     superseded_by: str | None
 
 
+class Use(msgspec.Struct, kw_only=True):
+    """An answer that a memory was considered for."""
+
+    receipt_id: str
+    at: Instant
+    cited: Annotated[bool, Meta(description="Whether the answer cites it.")]
+    invalidated: Annotated[bool, Meta(description="Whether a memory that the answer cites was corrected or retracted.")]
+
+
 class MemoryFound(Answer, kw_only=True):
     """A memory with all its believed pieces."""
 
     memory: Memory
     pieces: list[PieceRef]
+    used_in: Annotated[
+        list[Use], Meta(description="The newest 20 answers that considered it, as of now whatever times are asked.")
+    ]
+    used_in_count: Annotated[int, Meta(description="All answers that considered it.")]
     transaction: TransactionRef
     as_of: Instant | None
 

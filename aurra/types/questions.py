@@ -125,12 +125,22 @@ class ProofTree(msgspec.Struct, kw_only=True):
     supersession_chains: list[SupersessionChain]
 
 
+class AnswerSentence(msgspec.Struct, kw_only=True):
+    """A sentence of the answer, checked word by word against what it cites."""
+
+    text: Annotated[str, Meta(description="Clean text, without markers.")]
+    citations: Annotated[list[int], Meta(description="The `index` of each citation.")]
+    supported: Annotated[bool, Meta(description="It cites, and what it cites says its names, numbers, dates, quotes.")]
+    unsupported: Annotated[list[str], Meta(description="What of it nothing cited says; empty where it cites nothing.")]
+
+
 class Answered(Answer, kw_only=True):
     """An answer with its citations, or a refusal that says so."""
 
     question: str
     answer: Annotated[str, Meta(description="Clean text.")]
     answer_with_citations: Annotated[str, Meta(description="The same text with [mem-N].")]
+    sentences: Annotated[list[AnswerSentence], Meta(description="Of the answer, in order; empty when it is refused.")]
     citations: list[Citation]
     memories: list[Memory]
     memories_searched: int
@@ -138,6 +148,6 @@ class Answered(Answer, kw_only=True):
     proof_tree: ProofTree | None
     grounded: Annotated[bool, Meta(description="Whether every sentence is supported by what it cites.")]
     refused: Annotated[bool, Meta(description="Whether the evidence did not suffice.")]
-    receipt_id: str | None
+    receipt_id: Annotated[str | None, Meta(description="The answer's receipt: GET /agent/receipts/{receipt_id}.")]
     transaction: TransactionRef
     as_of: Instant | None

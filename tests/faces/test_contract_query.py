@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -28,6 +29,7 @@ ANSWER_KEYS = {
     "question",
     "answer",
     "answer_with_citations",
+    "sentences",
     "citations",
     "memories",
     "memories_searched",
@@ -66,7 +68,7 @@ async def _cities(account: Account) -> tuple[str, str]:
 
 async def test_an_answer_has_exactly_the_contract_keys(account: Account) -> None:
     """question, answer, answer_with_citations, citations[], memories[], memories_searched, search_type, proof_tree;
-    ours: grounded, refused, receipt_id, transaction, as_of."""
+    ours: sentences, grounded, refused, receipt_id, transaction, as_of."""
     await account.add("Kim lives in Oslo", topic="Home", source="crm")
     answer = ok(await account.client.post(QUERY, json={"question": "Where does Kim live?"}))
     assert set(answer) == ANSWER_KEYS
@@ -74,7 +76,7 @@ async def test_an_answer_has_exactly_the_contract_keys(account: Account) -> None
     assert answer["search_type"] in ("hybrid", "vector", "keyword")
     assert answer["memories_searched"] == 1
     assert answer["proof_tree"] is None
-    assert answer["receipt_id"] is None
+    assert UUID(answer["receipt_id"])
     assert (answer["grounded"], answer["refused"]) == (True, False)
     assert set(answer["transaction"]) == {"id", "at"}
     require_instant(answer["as_of"])

@@ -93,6 +93,7 @@ def test_every_setting_command_operation_and_code_is_documented() -> None:
         "secrets rewrap",
         "doctor",
         "conformance",
+        "verify-proof",
     ):
         assert f"aurra {command}" in readme, command
     for op in OPERATIONS.values():

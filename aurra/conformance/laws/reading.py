@@ -9,7 +9,7 @@ from aurra.conformance.expecting import expect, lasting
 from aurra.conformance.law import law
 from aurra.conformance.tenant import SLOT, Done, Tenant, day
 
-_FRAME = re.compile("As of [^:]*: ")
+_FRAME = re.compile("^As of [^:,–]{1,40}(?::|,| –) ")
 """Stands before an answer where the question names a time."""
 _QUESTION = "Where does Kim live?"
 Read = Callable[[Json], Awaitable[Json]]

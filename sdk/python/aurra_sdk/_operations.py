@@ -31,15 +31,6 @@ PLAN_STATUS = Operation(
     is_repeatable=True,
     has_tenant=False,
 )
-MEMORIES_SEARCH = Operation(
-    name="memories.search",
-    method="POST",
-    path="/agent/search",
-    answer=types.Found,
-    is_idempotent=False,
-    is_repeatable=True,
-    has_tenant=True,
-)
 MEMORIES_LIST = Operation(
     name="memories.list",
     method="GET",
@@ -75,6 +66,15 @@ MEMORIES_GET_AUDIT = Operation(
     is_idempotent=False,
     is_repeatable=True,
     has_tenant=False,
+)
+MEMORIES_SEARCH = Operation(
+    name="memories.search",
+    method="POST",
+    path="/agent/search",
+    answer=types.Found,
+    is_idempotent=False,
+    is_repeatable=True,
+    has_tenant=True,
 )
 MEMORIES_QUERY = Operation(
     name="memories.query",
@@ -254,6 +254,33 @@ REVIEWS_REJECT = Operation(
     path="/agent/reviews/{review_id}/reject",
     answer=types.ReviewDecided,
     is_idempotent=True,
+    is_repeatable=True,
+    has_tenant=False,
+)
+RECEIPTS_LIST = Operation(
+    name="receipts.list",
+    method="GET",
+    path="/agent/receipts",
+    answer=types.ReceiptPage,
+    is_idempotent=False,
+    is_repeatable=True,
+    has_tenant=True,
+)
+RECEIPTS_GET = Operation(
+    name="receipts.get",
+    method="GET",
+    path="/agent/receipts/{receipt_id}",
+    answer=types.ReceiptFound,
+    is_idempotent=False,
+    is_repeatable=True,
+    has_tenant=False,
+)
+RECEIPTS_REPLAY = Operation(
+    name="receipts.replay",
+    method="POST",
+    path="/agent/receipts/{receipt_id}/replay",
+    answer=types.Replayed,
+    is_idempotent=False,
     is_repeatable=True,
     has_tenant=False,
 )

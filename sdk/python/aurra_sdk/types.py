@@ -13,6 +13,8 @@ from aurra_sdk._records import Input, Page, Record
 __all__ = [
     "AgentSettings",
     "Answer",
+    "AnswerDrift",
+    "AnswerSentence",
     "Answered",
     "Audit",
     "AuditEvent",
@@ -38,8 +40,11 @@ __all__ = [
     "Difference",
     "Erased",
     "Evidence",
+    "EvidenceDrift",
+    "EvidencePlace",
     "Extraction",
     "Found",
+    "Invalidation",
     "LlmChoice",
     "Memory",
     "MemoryFound",
@@ -48,6 +53,7 @@ __all__ = [
     "MemoryWritten",
     "Message",
     "OpenedVersion",
+    "PartDrift",
     "PieceRef",
     "PlanStatus",
     "Profile",
@@ -57,6 +63,11 @@ __all__ = [
     "Provenance",
     "ProviderSettings",
     "Receipt",
+    "ReceiptEvidence",
+    "ReceiptFound",
+    "ReceiptPage",
+    "ReceiptSummary",
+    "Replayed",
     "Restored",
     "Retracted",
     "Retrieval",
@@ -79,6 +90,7 @@ __all__ = [
     "TransactionPage",
     "TransactionRef",
     "TurnMemory",
+    "Use",
     "Verified",
     "Version",
     "VersionRef",
@@ -280,36 +292,12 @@ class Memory(Record, kw_only=True):
     """Of the key that wrote it."""
 
 
-class ScoredMemory(Memory, kw_only=True):
-    """A memory that a search found."""
-
-    score: float
-    """Weighted sum of the signals; comparable within one answer."""
-    similarity: float
-    """0…1."""
-    signals: dict[str, float] | None = None
-    """Each signal's share, with `explain`."""
-
-
 class TransactionRef(Record, kw_only=True):
     """A transaction: its number in the account, and its instant."""
 
     id: int
     """Dense number in the account; 0 is the empty state."""
     at: str
-    """UTC instant, microseconds."""
-
-
-class Found(Answer, kw_only=True):
-    """Best first; never fewer than the smaller of `limit` and what qualifies."""
-
-    memories: list[ScoredMemory]
-    memories_searched: int
-    """How many qualified."""
-    search_type: str
-    """`hybrid`, `vector`, `keyword` or `none`."""
-    transaction: TransactionRef
-    as_of: str | None
     """UTC instant, microseconds."""
 
 
@@ -338,11 +326,27 @@ class PieceRef(Record, kw_only=True):
     superseded_by: str | None
 
 
+class Use(Record, kw_only=True):
+    """An answer that a memory was considered for."""
+
+    receipt_id: str
+    at: str
+    """UTC instant, microseconds."""
+    cited: bool
+    """Whether the answer cites it."""
+    invalidated: bool
+    """Whether a memory that the answer cites was corrected or retracted."""
+
+
 class MemoryFound(Answer, kw_only=True):
     """A memory with all its believed pieces."""
 
     memory: Memory
     pieces: list[PieceRef]
+    used_in: list[Use]
+    """The newest 20 answers that considered it, as of now whatever times are asked."""
+    used_in_count: int
+    """All answers that considered it."""
     transaction: TransactionRef
     as_of: str | None
     """UTC instant, microseconds."""
@@ -403,6 +407,43 @@ class Audit(Answer, kw_only=True):
     extraction: AuditExtraction
     temporal: Temporal
     history: list[AuditEvent]
+
+
+class ScoredMemory(Memory, kw_only=True):
+    """A memory that a search found."""
+
+    score: float
+    """Weighted sum of the signals; comparable within one answer."""
+    similarity: float
+    """0…1."""
+    signals: dict[str, float] | None = None
+    """Each signal's share, with `explain`."""
+
+
+class Found(Answer, kw_only=True):
+    """Best first; never fewer than the smaller of `limit` and what qualifies."""
+
+    memories: list[ScoredMemory]
+    memories_searched: int
+    """How many qualified."""
+    search_type: str
+    """`hybrid`, `vector`, `keyword` or `none`."""
+    transaction: TransactionRef
+    as_of: str | None
+    """UTC instant, microseconds."""
+
+
+class AnswerSentence(Record, kw_only=True):
+    """A sentence of the answer, checked word by word against what it cites."""
+
+    text: str
+    """Clean text, without markers."""
+    citations: list[int]
+    """The `index` of each citation."""
+    supported: bool
+    """It cites, and what it cites says its names, numbers, dates, quotes."""
+    unsupported: list[str]
+    """What of it nothing cited says; empty where it cites nothing."""
 
 
 class Citation(Record, kw_only=True):
@@ -486,6 +527,8 @@ class Answered(Answer, kw_only=True):
     """Clean text."""
     answer_with_citations: str
     """The same text with [mem-N]."""
+    sentences: list[AnswerSentence]
+    """Of the answer, in order; empty when it is refused."""
     citations: list[Citation]
     memories: list[Memory]
     memories_searched: int
@@ -496,6 +539,7 @@ class Answered(Answer, kw_only=True):
     refused: bool
     """Whether the evidence did not suffice."""
     receipt_id: str | None
+    """The answer's receipt: GET /agent/receipts/{receipt_id}."""
     transaction: TransactionRef
     as_of: str | None
     """UTC instant, microseconds."""
@@ -1034,6 +1078,151 @@ class ReviewDecided(Answer, kw_only=True):
     transaction: TransactionRef
     receipt: Receipt
     dry_run: bool = False
+
+
+class Invalidation(Record, kw_only=True):
+    """The record that an answer rests on turned out wrong afterwards."""
+
+    transaction: int
+    """The first transaction that mended it."""
+    at: str
+    """UTC instant, microseconds."""
+    verb: str
+    """`correct`, `retract`, or `restore` (of what had opened it)."""
+    memory_ids: list[str]
+    """The cited memories that are concerned by now."""
+
+
+class ReceiptSummary(Record, kw_only=True):
+    """A receipt in a list."""
+
+    receipt_id: str
+    at: str
+    """UTC instant, microseconds."""
+    tenant_id: str | None
+    question: str
+    answer: str
+    grounded: bool
+    refused: bool
+    memories_considered: int
+    memories_cited: int
+    invalidated: Invalidation | None
+
+
+class ReceiptPage(Answer, Page[ReceiptSummary], kw_only=True):
+    """A page of receipts."""
+
+    receipts: list[ReceiptSummary]
+    has_more: bool
+    next_cursor: str | None
+    transaction: TransactionRef
+    """The newest; what is invalidated was read at it."""
+
+    def page_items(self) -> list[ReceiptSummary]:
+        return self.receipts
+
+
+class ReceiptEvidence(Record, kw_only=True):
+    """A memory that was considered, at its place in the order."""
+
+    place: int
+    """From 1; `[mem-N]` is the one at place N."""
+    memory_id: str
+    version: str
+    cited: bool
+
+
+class ReceiptFound(Answer, kw_only=True):
+    """What an answer was made of."""
+
+    receipt_id: str
+    at: str
+    """UTC instant, microseconds."""
+    tenant_id: str | None
+    actor: str
+    request_id: str
+    transaction: TransactionRef
+    """What was believed then was asked."""
+    as_of: str | None
+    """What was true then was asked; null dropped the test."""
+    request: dict[str, Any]
+    """Question and parameters as asked, without a model's key."""
+    search_type: str
+    embedder: str | None
+    ranker: str
+    """The version of finding and ranking."""
+    provider: str | None
+    """Of the model that answered; null is the extractive mode."""
+    model: str | None
+    rung: str | None
+    """How the model's answer was obtained."""
+    prompt_version: str | None
+    prompt_hash: str | None
+    """SHA-256 of instructions, schema and data, in hexadecimal."""
+    answer: str
+    answer_hash: str
+    """As in the proof tree."""
+    grounded: bool
+    refused: bool
+    evidence: list[ReceiptEvidence]
+    """All that was considered, best first."""
+    invalidated: Invalidation | None
+
+
+class EvidencePlace(Record, kw_only=True):
+    """A memory's place then and now; null is nowhere."""
+
+    memory_id: str
+    version: str
+    then: int | None
+    now: int | None
+
+
+class EvidenceDrift(Record, kw_only=True):
+    """Whether the same memories were found, in the same order."""
+
+    same: bool
+    missing: list[EvidencePlace]
+    added: list[EvidencePlace]
+    moved: list[EvidencePlace]
+
+
+class PartDrift(Record, kw_only=True):
+    """A part of the service, by name; null is none."""
+
+    same: bool
+    then: str | None
+    now: str | None
+
+
+class AnswerDrift(Record, kw_only=True):
+    """The answers; `now` is null, and `why` says so, where no model was asked again."""
+
+    same: bool
+    then: str
+    now: str | None
+    why: str | None
+
+
+class Replayed(Answer, kw_only=True):
+    """What is the same and what drifted when a question is asked again at the moment of its receipt."""
+
+    receipt_id: str
+    drift: str
+    """The first cause that applies. Other evidence: `embedder`, `ranker`, else `evidence`. Same evidence, another
+    answer: `model`, else `answer`; `not_asked` where no model was asked again. Else `none`.
+    """
+    evidence: EvidenceDrift
+    embedder: PartDrift
+    ranker: PartDrift
+    model: PartDrift
+    """`provider/model`; null is the extractive mode."""
+    answer: AnswerDrift
+    answer_hash: PartDrift
+    """Of answer and evidence."""
+    transaction: TransactionRef
+    as_of: str | None
+    """UTC instant, microseconds."""
 
 
 class Subject(Record, kw_only=True):

@@ -253,50 +253,6 @@ class AsyncConversationsWithRawResponse:
 class AsyncMemories(AsyncResource):
     """`client.memories`."""
 
-    async def search(
-        self,
-        query: str,
-        *,
-        limit: int | UnsetType | None = UNSET,
-        tenant_id: str | UnsetType | None = UNSET,
-        sources: Sequence[str] | UnsetType | None = UNSET,
-        topics: Sequence[str] | UnsetType | None = UNSET,
-        subject: str | UnsetType | None = UNSET,
-        session_id: str | UnsetType | None = UNSET,
-        as_of: Moment | UnsetType | None = UNSET,
-        transaction_as_of: int | Moment | UnsetType | None = UNSET,
-        explain: bool | UnsetType = UNSET,
-    ) -> types.Found:
-        """Finds memories by words and by meaning, best first; superseded and expired ones are left out.
-
-        Args:
-            query: What to look for, in plain words.
-            limit: Most results; clamped into 1…1000. Default: 10.
-            tenant_id: Whose memories; absent or null is the default tenant only.
-            sources: Only these sources.
-            topics: Only these topics.
-            subject: Only this subject.
-            session_id: Only this conversation.
-            as_of: What was true then.
-            transaction_as_of: What was believed then: a transaction's number, or an instant.
-            explain: Return each signal's share.
-        """
-        return await self._call(
-            _operations.MEMORIES_SEARCH,
-            {
-                "limit": limit,
-                "tenant_id": tenant_id,
-                "sources": sources,
-                "topics": topics,
-                "subject": subject,
-                "session_id": session_id,
-                "as_of": as_of,
-                "transaction_as_of": transaction_as_of,
-                "query": query,
-                "explain": explain,
-            },
-        )
-
     async def list(
         self,
         *,
@@ -457,6 +413,50 @@ class AsyncMemories(AsyncResource):
         return await self._call(
             _operations.MEMORIES_GET_AUDIT,
             {"memory_id": memory_id, "as_of": as_of, "transaction_as_of": transaction_as_of},
+        )
+
+    async def search(
+        self,
+        query: str,
+        *,
+        limit: int | UnsetType | None = UNSET,
+        tenant_id: str | UnsetType | None = UNSET,
+        sources: Sequence[str] | UnsetType | None = UNSET,
+        topics: Sequence[str] | UnsetType | None = UNSET,
+        subject: str | UnsetType | None = UNSET,
+        session_id: str | UnsetType | None = UNSET,
+        as_of: Moment | UnsetType | None = UNSET,
+        transaction_as_of: int | Moment | UnsetType | None = UNSET,
+        explain: bool | UnsetType = UNSET,
+    ) -> types.Found:
+        """Finds memories by words and by meaning, best first; superseded and expired ones are left out.
+
+        Args:
+            query: What to look for, in plain words.
+            limit: Most results; clamped into 1…1000. Default: 10.
+            tenant_id: Whose memories; absent or null is the default tenant only.
+            sources: Only these sources.
+            topics: Only these topics.
+            subject: Only this subject.
+            session_id: Only this conversation.
+            as_of: What was true then.
+            transaction_as_of: What was believed then: a transaction's number, or an instant.
+            explain: Return each signal's share.
+        """
+        return await self._call(
+            _operations.MEMORIES_SEARCH,
+            {
+                "limit": limit,
+                "tenant_id": tenant_id,
+                "sources": sources,
+                "topics": topics,
+                "subject": subject,
+                "session_id": session_id,
+                "as_of": as_of,
+                "transaction_as_of": transaction_as_of,
+                "query": query,
+                "explain": explain,
+            },
         )
 
     async def query(
@@ -823,11 +823,11 @@ class AsyncMemoriesWithRawResponse:
     """`client.memories.with_raw_response`."""
 
     def __init__(self, memories: AsyncMemories) -> None:
-        self.search = as_raw(memories.search)
         self.list = as_raw(memories.list)
         self.get = as_raw(memories.get)
         self.timeline = as_raw(memories.timeline)
         self.get_audit = as_raw(memories.get_audit)
+        self.search = as_raw(memories.search)
         self.query = as_raw(memories.query)
         self.add = as_raw(memories.add)
         self.bulk = as_raw(memories.bulk)
@@ -910,6 +910,90 @@ class AsyncProviderWithRawResponse:
         self.get = as_raw(provider.get)
         self.update = as_raw(provider.update)
         self.delete = as_raw(provider.delete)
+
+
+class AsyncReceipts(AsyncResource):
+    """`client.receipts`."""
+
+    async def list(
+        self,
+        *,
+        limit: int | UnsetType | None = UNSET,
+        tenant_id: str | UnsetType | None = UNSET,
+        memory_id: Id | UnsetType | None = UNSET,
+        cursor: str | UnsetType | None = UNSET,
+    ) -> types.ReceiptPage:
+        """Receipts of answers, newest first; with `memory_id`, those that considered that memory.
+
+        Args:
+            limit: Most results; clamped into 1…1000. Default: 20.
+            tenant_id: Whose memories; absent or null is the default tenant only.
+            memory_id: Only answers that considered this memory.
+            cursor: `next_cursor` of the page before.
+        """
+        return await self._call(
+            _operations.RECEIPTS_LIST,
+            {"limit": limit, "tenant_id": tenant_id, "memory_id": memory_id, "cursor": cursor},
+        )
+
+    async def iterate(
+        self,
+        *,
+        limit: int | UnsetType | None = UNSET,
+        tenant_id: str | UnsetType | None = UNSET,
+        memory_id: Id | UnsetType | None = UNSET,
+        cursor: str | UnsetType | None = UNSET,
+    ) -> AsyncIterator[types.ReceiptSummary]:
+        """Every item of `list`, page after page; `limit` is the size of a page.
+
+        Args:
+            limit: Most results; clamped into 1…1000. Default: 20.
+            tenant_id: Whose memories; absent or null is the default tenant only.
+            memory_id: Only answers that considered this memory.
+            cursor: `next_cursor` of the page before.
+        """
+        while True:
+            page = await self.list(limit=limit, tenant_id=tenant_id, memory_id=memory_id, cursor=cursor)
+            for item in page.receipts:
+                yield item
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
+
+    async def get(self, receipt_id: Id) -> types.ReceiptFound:
+        """What an answer was made of: question, both times, evidence in order, model, hashes; whether it still stands.
+
+        Args:
+            receipt_id: The receipt's id.
+        """
+        return await self._call(_operations.RECEIPTS_GET, {"receipt_id": receipt_id})
+
+    async def replay(
+        self, receipt_id: Id, *, llm: types.LlmChoice | Mapping[str, Any] | UnsetType | None = UNSET
+    ) -> types.Replayed:
+        """Asks the question again at the moment of its receipt, and says what drifted: evidence, model, or answer.
+
+        Nothing is stored. An extractive answer replays identically after any later writes.
+
+        Args:
+            receipt_id: The receipt's id.
+            llm: The model to ask; needed where the answer was made by a model of the request's own.
+        """
+        return await self._call(_operations.RECEIPTS_REPLAY, {"receipt_id": receipt_id, "llm": llm})
+
+    @property
+    def with_raw_response(self) -> "AsyncReceiptsWithRawResponse":
+        """The same methods, but each answer comes with its status and headers: `.parsed`, `.headers`, `.request_id`."""
+        return AsyncReceiptsWithRawResponse(AsyncReceipts(self._transport, is_raw=True))
+
+
+class AsyncReceiptsWithRawResponse:
+    """`client.receipts.with_raw_response`."""
+
+    def __init__(self, receipts: AsyncReceipts) -> None:
+        self.list = as_raw(receipts.list)
+        self.get = as_raw(receipts.get)
+        self.replay = as_raw(receipts.replay)
 
 
 class AsyncReviews(AsyncResource):
@@ -1367,6 +1451,7 @@ class AsyncResources:
         self.memories = AsyncMemories(transport)
         self.plan = AsyncPlan(transport)
         self.provider = AsyncProvider(transport)
+        self.receipts = AsyncReceipts(transport)
         self.reviews = AsyncReviews(transport)
         self.settings = AsyncSettings(transport)
         self.subjects = AsyncSubjects(transport)

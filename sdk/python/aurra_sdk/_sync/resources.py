@@ -251,50 +251,6 @@ class ConversationsWithRawResponse:
 class Memories(Resource):
     """`client.memories`."""
 
-    def search(
-        self,
-        query: str,
-        *,
-        limit: int | UnsetType | None = UNSET,
-        tenant_id: str | UnsetType | None = UNSET,
-        sources: Sequence[str] | UnsetType | None = UNSET,
-        topics: Sequence[str] | UnsetType | None = UNSET,
-        subject: str | UnsetType | None = UNSET,
-        session_id: str | UnsetType | None = UNSET,
-        as_of: Moment | UnsetType | None = UNSET,
-        transaction_as_of: int | Moment | UnsetType | None = UNSET,
-        explain: bool | UnsetType = UNSET,
-    ) -> types.Found:
-        """Finds memories by words and by meaning, best first; superseded and expired ones are left out.
-
-        Args:
-            query: What to look for, in plain words.
-            limit: Most results; clamped into 1…1000. Default: 10.
-            tenant_id: Whose memories; absent or null is the default tenant only.
-            sources: Only these sources.
-            topics: Only these topics.
-            subject: Only this subject.
-            session_id: Only this conversation.
-            as_of: What was true then.
-            transaction_as_of: What was believed then: a transaction's number, or an instant.
-            explain: Return each signal's share.
-        """
-        return self._call(
-            _operations.MEMORIES_SEARCH,
-            {
-                "limit": limit,
-                "tenant_id": tenant_id,
-                "sources": sources,
-                "topics": topics,
-                "subject": subject,
-                "session_id": session_id,
-                "as_of": as_of,
-                "transaction_as_of": transaction_as_of,
-                "query": query,
-                "explain": explain,
-            },
-        )
-
     def list(
         self,
         *,
@@ -454,6 +410,50 @@ class Memories(Resource):
         return self._call(
             _operations.MEMORIES_GET_AUDIT,
             {"memory_id": memory_id, "as_of": as_of, "transaction_as_of": transaction_as_of},
+        )
+
+    def search(
+        self,
+        query: str,
+        *,
+        limit: int | UnsetType | None = UNSET,
+        tenant_id: str | UnsetType | None = UNSET,
+        sources: Sequence[str] | UnsetType | None = UNSET,
+        topics: Sequence[str] | UnsetType | None = UNSET,
+        subject: str | UnsetType | None = UNSET,
+        session_id: str | UnsetType | None = UNSET,
+        as_of: Moment | UnsetType | None = UNSET,
+        transaction_as_of: int | Moment | UnsetType | None = UNSET,
+        explain: bool | UnsetType = UNSET,
+    ) -> types.Found:
+        """Finds memories by words and by meaning, best first; superseded and expired ones are left out.
+
+        Args:
+            query: What to look for, in plain words.
+            limit: Most results; clamped into 1…1000. Default: 10.
+            tenant_id: Whose memories; absent or null is the default tenant only.
+            sources: Only these sources.
+            topics: Only these topics.
+            subject: Only this subject.
+            session_id: Only this conversation.
+            as_of: What was true then.
+            transaction_as_of: What was believed then: a transaction's number, or an instant.
+            explain: Return each signal's share.
+        """
+        return self._call(
+            _operations.MEMORIES_SEARCH,
+            {
+                "limit": limit,
+                "tenant_id": tenant_id,
+                "sources": sources,
+                "topics": topics,
+                "subject": subject,
+                "session_id": session_id,
+                "as_of": as_of,
+                "transaction_as_of": transaction_as_of,
+                "query": query,
+                "explain": explain,
+            },
         )
 
     def query(
@@ -820,11 +820,11 @@ class MemoriesWithRawResponse:
     """`client.memories.with_raw_response`."""
 
     def __init__(self, memories: Memories) -> None:
-        self.search = as_raw(memories.search)
         self.list = as_raw(memories.list)
         self.get = as_raw(memories.get)
         self.timeline = as_raw(memories.timeline)
         self.get_audit = as_raw(memories.get_audit)
+        self.search = as_raw(memories.search)
         self.query = as_raw(memories.query)
         self.add = as_raw(memories.add)
         self.bulk = as_raw(memories.bulk)
@@ -907,6 +907,89 @@ class ProviderWithRawResponse:
         self.get = as_raw(provider.get)
         self.update = as_raw(provider.update)
         self.delete = as_raw(provider.delete)
+
+
+class Receipts(Resource):
+    """`client.receipts`."""
+
+    def list(
+        self,
+        *,
+        limit: int | UnsetType | None = UNSET,
+        tenant_id: str | UnsetType | None = UNSET,
+        memory_id: Id | UnsetType | None = UNSET,
+        cursor: str | UnsetType | None = UNSET,
+    ) -> types.ReceiptPage:
+        """Receipts of answers, newest first; with `memory_id`, those that considered that memory.
+
+        Args:
+            limit: Most results; clamped into 1…1000. Default: 20.
+            tenant_id: Whose memories; absent or null is the default tenant only.
+            memory_id: Only answers that considered this memory.
+            cursor: `next_cursor` of the page before.
+        """
+        return self._call(
+            _operations.RECEIPTS_LIST,
+            {"limit": limit, "tenant_id": tenant_id, "memory_id": memory_id, "cursor": cursor},
+        )
+
+    def iterate(
+        self,
+        *,
+        limit: int | UnsetType | None = UNSET,
+        tenant_id: str | UnsetType | None = UNSET,
+        memory_id: Id | UnsetType | None = UNSET,
+        cursor: str | UnsetType | None = UNSET,
+    ) -> Iterator[types.ReceiptSummary]:
+        """Every item of `list`, page after page; `limit` is the size of a page.
+
+        Args:
+            limit: Most results; clamped into 1…1000. Default: 20.
+            tenant_id: Whose memories; absent or null is the default tenant only.
+            memory_id: Only answers that considered this memory.
+            cursor: `next_cursor` of the page before.
+        """
+        while True:
+            page = self.list(limit=limit, tenant_id=tenant_id, memory_id=memory_id, cursor=cursor)
+            yield from page.receipts
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
+
+    def get(self, receipt_id: Id) -> types.ReceiptFound:
+        """What an answer was made of: question, both times, evidence in order, model, hashes; whether it still stands.
+
+        Args:
+            receipt_id: The receipt's id.
+        """
+        return self._call(_operations.RECEIPTS_GET, {"receipt_id": receipt_id})
+
+    def replay(
+        self, receipt_id: Id, *, llm: types.LlmChoice | Mapping[str, Any] | UnsetType | None = UNSET
+    ) -> types.Replayed:
+        """Asks the question again at the moment of its receipt, and says what drifted: evidence, model, or answer.
+
+        Nothing is stored. An extractive answer replays identically after any later writes.
+
+        Args:
+            receipt_id: The receipt's id.
+            llm: The model to ask; needed where the answer was made by a model of the request's own.
+        """
+        return self._call(_operations.RECEIPTS_REPLAY, {"receipt_id": receipt_id, "llm": llm})
+
+    @property
+    def with_raw_response(self) -> "ReceiptsWithRawResponse":
+        """The same methods, but each answer comes with its status and headers: `.parsed`, `.headers`, `.request_id`."""
+        return ReceiptsWithRawResponse(Receipts(self._transport, is_raw=True))
+
+
+class ReceiptsWithRawResponse:
+    """`client.receipts.with_raw_response`."""
+
+    def __init__(self, receipts: Receipts) -> None:
+        self.list = as_raw(receipts.list)
+        self.get = as_raw(receipts.get)
+        self.replay = as_raw(receipts.replay)
 
 
 class Reviews(Resource):
@@ -1359,6 +1442,7 @@ class Resources:
         self.memories = Memories(transport)
         self.plan = Plan(transport)
         self.provider = Provider(transport)
+        self.receipts = Receipts(transport)
         self.reviews = Reviews(transport)
         self.settings = Settings(transport)
         self.subjects = Subjects(transport)
