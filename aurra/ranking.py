@@ -14,9 +14,6 @@ from uuid import UUID
 
 import msgspec
 
-VERSION = "rank-2"
-"""Changes with whatever ranks the same candidates differently; receipts keep it."""
-
 Kind = Literal["fact", "dialog", "chat"]
 
 

@@ -19,7 +19,7 @@ from aurra.store.search import Scope
 from aurra.types.questions import Found, Looking, Search
 
 MOST_QUERY_CHARACTERS = 10_000
-RANKER = "weighted-1"
+RANKER = "weighted-2"
 """Changes with what is found, its order, or what counts as support; kept with each answer."""
 
 

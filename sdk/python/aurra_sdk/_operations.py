@@ -230,33 +230,6 @@ PROVIDER_DELETE = Operation(
     is_repeatable=False,
     has_tenant=False,
 )
-REVIEWS_LIST = Operation(
-    name="reviews.list",
-    method="GET",
-    path="/agent/reviews",
-    answer=types.ReviewPage,
-    is_idempotent=False,
-    is_repeatable=True,
-    has_tenant=True,
-)
-REVIEWS_ACCEPT = Operation(
-    name="reviews.accept",
-    method="POST",
-    path="/agent/reviews/{review_id}/accept",
-    answer=types.ReviewDecided,
-    is_idempotent=True,
-    is_repeatable=True,
-    has_tenant=False,
-)
-REVIEWS_REJECT = Operation(
-    name="reviews.reject",
-    method="POST",
-    path="/agent/reviews/{review_id}/reject",
-    answer=types.ReviewDecided,
-    is_idempotent=True,
-    is_repeatable=True,
-    has_tenant=False,
-)
 RECEIPTS_LIST = Operation(
     name="receipts.list",
     method="GET",
@@ -281,6 +254,33 @@ RECEIPTS_REPLAY = Operation(
     path="/agent/receipts/{receipt_id}/replay",
     answer=types.Replayed,
     is_idempotent=False,
+    is_repeatable=True,
+    has_tenant=False,
+)
+REVIEWS_LIST = Operation(
+    name="reviews.list",
+    method="GET",
+    path="/agent/reviews",
+    answer=types.ReviewPage,
+    is_idempotent=False,
+    is_repeatable=True,
+    has_tenant=True,
+)
+REVIEWS_ACCEPT = Operation(
+    name="reviews.accept",
+    method="POST",
+    path="/agent/reviews/{review_id}/accept",
+    answer=types.ReviewDecided,
+    is_idempotent=True,
+    is_repeatable=True,
+    has_tenant=False,
+)
+REVIEWS_REJECT = Operation(
+    name="reviews.reject",
+    method="POST",
+    path="/agent/reviews/{review_id}/reject",
+    answer=types.ReviewDecided,
+    is_idempotent=True,
     is_repeatable=True,
     has_tenant=False,
 )

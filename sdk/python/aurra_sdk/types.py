@@ -1018,68 +1018,6 @@ class ProviderSettings(Answer, kw_only=True):
     """When it was set or last changed."""
 
 
-class Review(Record, kw_only=True):
-    """That an old memory may give way to a new one."""
-
-    id: str
-    state: str
-    why: str
-    """Why it was not done without asking."""
-    verdict: str
-    confidence: float
-    reasoning: str
-    classifier: str
-    """`rules`, or the model that judged."""
-    old_memory_id: str
-    new_memory_id: str
-    old_memory: Memory | None
-    """As it is now; null where it is believed no longer."""
-    new_memory: Memory | None
-    """As it is now; null where it is believed no longer."""
-    tenant_id: str | None
-    created_at: str
-    """UTC instant, microseconds."""
-    created_by: int
-    """The transaction that stored the new memory."""
-    decided_at: str | None
-    """UTC instant, microseconds."""
-    decided_by: str | None
-    """The key that decided."""
-    decided_transaction: TransactionRef | None
-    """The transaction that superseded, of an accepted one."""
-
-
-class ReviewPage(Answer, Page[Review], kw_only=True):
-    """A page of reviews, and the moment that their memories are shown at."""
-
-    reviews: list[Review]
-    has_more: bool
-    next_cursor: str | None
-    transaction: TransactionRef
-    as_of: str | None
-    """UTC instant, microseconds."""
-
-    def page_items(self) -> list[Review]:
-        return self.reviews
-
-
-class ReviewDecided(Answer, kw_only=True):
-    """What was decided; a rejection changes no memory."""
-
-    status: str
-    """`accepted` or `rejected`."""
-    review_id: str
-    memory_id: str
-    """The old memory."""
-    superseded_by: str | None
-    """The new memory; null where it was rejected."""
-    valid_to: str | None
-    """Where the old memory ends; null where it was rejected."""
-    transaction: TransactionRef
-    receipt: Receipt
-    dry_run: bool = False
-
-
 class Invalidation(Record, kw_only=True):
     """The record that an answer rests on turned out wrong afterwards."""
 
@@ -1223,6 +1161,68 @@ class Replayed(Answer, kw_only=True):
     transaction: TransactionRef
     as_of: str | None
     """UTC instant, microseconds."""
+
+
+class Review(Record, kw_only=True):
+    """That an old memory may give way to a new one."""
+
+    id: str
+    state: str
+    why: str
+    """Why it was not done without asking."""
+    verdict: str
+    confidence: float
+    reasoning: str
+    classifier: str
+    """`rules`, or the model that judged."""
+    old_memory_id: str
+    new_memory_id: str
+    old_memory: Memory | None
+    """As it is now; null where it is believed no longer."""
+    new_memory: Memory | None
+    """As it is now; null where it is believed no longer."""
+    tenant_id: str | None
+    created_at: str
+    """UTC instant, microseconds."""
+    created_by: int
+    """The transaction that stored the new memory."""
+    decided_at: str | None
+    """UTC instant, microseconds."""
+    decided_by: str | None
+    """The key that decided."""
+    decided_transaction: TransactionRef | None
+    """The transaction that superseded, of an accepted one."""
+
+
+class ReviewPage(Answer, Page[Review], kw_only=True):
+    """A page of reviews, and the moment that their memories are shown at."""
+
+    reviews: list[Review]
+    has_more: bool
+    next_cursor: str | None
+    transaction: TransactionRef
+    as_of: str | None
+    """UTC instant, microseconds."""
+
+    def page_items(self) -> list[Review]:
+        return self.reviews
+
+
+class ReviewDecided(Answer, kw_only=True):
+    """What was decided; a rejection changes no memory."""
+
+    status: str
+    """`accepted` or `rejected`."""
+    review_id: str
+    memory_id: str
+    """The old memory."""
+    superseded_by: str | None
+    """The new memory; null where it was rejected."""
+    valid_to: str | None
+    """Where the old memory ends; null where it was rejected."""
+    transaction: TransactionRef
+    receipt: Receipt
+    dry_run: bool = False
 
 
 class Subject(Record, kw_only=True):
