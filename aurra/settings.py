@@ -35,6 +35,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     aurra_llm_allow_base_urls: Annotated[
         bool, Meta(description="Whether a request may name a `base_url` of its own in `llm`.")
     ] = True
+    aurra_exact_up_to: Annotated[
+        int, Meta(description="Memories of a tenant up to which a search looks at every one; above, they are indexed.")
+    ] = 2000
     aurra_log_level: Annotated[str, Meta(description="`debug`, `info`, `warning` or `error`.")] = "info"
 
     @property
