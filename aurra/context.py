@@ -133,6 +133,10 @@ class Service(msgspec.Struct, kw_only=True):
     """The writes of each account that wait for a commit, while one is under way."""
     tasks: set[asyncio.Task[None]] = msgspec.field(default_factory=set)
     """What commits them; awaited before the service ends."""
+    growth: dict[tuple[UUID, str], int] = msgspec.field(default_factory=dict)
+    """Pieces that this process has committed since it last had each tenant's index looked at."""
+    asked_to_index: dict[tuple[UUID, str], float] = msgspec.field(default_factory=dict)
+    """When a search last asked that each tenant be indexed."""
     in_flight: set[tuple[UUID, str]] = msgspec.field(default_factory=set)
     """Idempotency keys whose first request is still running in this process."""
 

@@ -44,6 +44,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     aurra_secret_keys: Annotated[
         str, Meta(description="Keys that seal the stored keys of models; the first seals, all open.")
     ] = ""
+    aurra_exact_up_to: Annotated[
+        int, Meta(description="Memories of a tenant up to which a search looks at every one; above, they are indexed.")
+    ] = 2000
     aurra_log_level: Annotated[str, Meta(description="`debug`, `info`, `warning` or `error`.")] = "info"
 
     def __repr__(self) -> str:

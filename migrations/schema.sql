@@ -17,6 +17,7 @@ DECLARE
   sessions text[];
   subject_tenants text[];
   subjects text[];
+  spoilt uuid[];
 BEGIN
   IF account IS DISTINCT FROM nullif(current_setting('aurra.company_id', true), '')::uuid THEN
     RAISE EXCEPTION 'account % is not the one of this transaction', account;
@@ -54,6 +55,15 @@ BEGIN
   FROM (SELECT DISTINCT o.tenant_id, o.session_id FROM source o WHERE o.company_id = account AND o.id = ANY(sources)) AS found;
   SELECT array_agg(found.tenant_id), array_agg(found.subject_key) INTO subject_tenants, subjects
   FROM (SELECT DISTINCT m.tenant_id, m.subject_key FROM memory m WHERE m.company_id = account AND m.id = ANY(memories)) AS found;
+  spoilt := ARRAY(
+    SELECT DISTINCT s.id
+    FROM memory m
+    JOIN content c ON c.company_id = account AND c.memory_id = m.id
+    JOIN segment s ON s.company_id = account AND s.tenant_id = m.tenant_id AND c.tx > s.from_tx AND c.tx <= s.to_tx
+    WHERE m.company_id = account AND m.id = ANY(memories));
+  DELETE FROM segment_sketch WHERE company_id = account AND segment_id = ANY(spoilt);
+  DELETE FROM segment_word WHERE company_id = account AND segment_id = ANY(spoilt);
+  DELETE FROM segment WHERE company_id = account AND id = ANY(spoilt);
   DELETE FROM embedding WHERE company_id = account AND content_id = ANY(contents) AND tx IS NULL;
   DELETE FROM embedding WHERE company_id = account AND content_id = ANY(contents);
   GET DIAGNOSTICS counted = ROW_COUNT;
@@ -309,6 +319,42 @@ CREATE TABLE public.review (
 );
 ALTER TABLE ONLY public.review FORCE ROW LEVEL SECURITY;
 ALTER TABLE public.review OWNER TO aurra_owner;
+CREATE TABLE public.segment (
+    company_id uuid NOT NULL,
+    id uuid NOT NULL,
+    tenant_id text NOT NULL,
+    from_tx bigint NOT NULL,
+    to_tx bigint NOT NULL,
+    contents integer NOT NULL,
+    ids bytea NOT NULL,
+    lengths bytea NOT NULL,
+    numbers bytea NOT NULL,
+    CONSTRAINT segment_is_whole CHECK (((octet_length(ids) = (16 * contents)) AND (octet_length(lengths) = (4 * contents)) AND (octet_length(numbers) = (8 * contents))))
+);
+ALTER TABLE ONLY public.segment ALTER COLUMN ids SET STORAGE EXTERNAL;
+ALTER TABLE ONLY public.segment ALTER COLUMN lengths SET STORAGE EXTERNAL;
+ALTER TABLE ONLY public.segment FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.segment OWNER TO aurra_owner;
+CREATE TABLE public.segment_sketch (
+    company_id uuid NOT NULL,
+    segment_id uuid NOT NULL,
+    model text NOT NULL,
+    places bytea NOT NULL,
+    scale bytea NOT NULL,
+    codes bytea NOT NULL
+);
+ALTER TABLE ONLY public.segment_sketch ALTER COLUMN codes SET STORAGE EXTERNAL;
+ALTER TABLE ONLY public.segment_sketch FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.segment_sketch OWNER TO aurra_owner;
+CREATE TABLE public.segment_word (
+    company_id uuid NOT NULL,
+    segment_id uuid NOT NULL,
+    lexeme text NOT NULL,
+    places bytea NOT NULL,
+    times bytea
+);
+ALTER TABLE ONLY public.segment_word FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.segment_word OWNER TO aurra_owner;
 CREATE TABLE public.service_secret (
     name text NOT NULL,
     value bytea NOT NULL
@@ -439,6 +485,14 @@ ALTER TABLE ONLY public.receipt
     ADD CONSTRAINT receipt_pkey PRIMARY KEY (company_id, id);
 ALTER TABLE ONLY public.review
     ADD CONSTRAINT review_pkey PRIMARY KEY (company_id, id);
+ALTER TABLE ONLY public.segment
+    ADD CONSTRAINT segment_counts_once EXCLUDE USING gist (company_id WITH =, tenant_id WITH =, int8range(from_tx, to_tx) WITH &&);
+ALTER TABLE ONLY public.segment
+    ADD CONSTRAINT segment_pkey PRIMARY KEY (company_id, id);
+ALTER TABLE ONLY public.segment_sketch
+    ADD CONSTRAINT segment_sketch_pkey PRIMARY KEY (company_id, segment_id, model);
+ALTER TABLE ONLY public.segment_word
+    ADD CONSTRAINT segment_word_pkey PRIMARY KEY (company_id, segment_id, lexeme);
 ALTER TABLE ONLY public.service_secret
     ADD CONSTRAINT service_secret_pkey PRIMARY KEY (name);
 ALTER TABLE ONLY public.slot
@@ -465,7 +519,7 @@ CREATE UNIQUE INDEX embedder_one_of_each ON public.embedder USING btree (state);
 CREATE INDEX idempotency_expiry ON public.idempotency USING btree (company_id, expires_at);
 CREATE INDEX job_due ON public.job USING btree (run_at);
 CREATE INDEX memory_by_external_id ON public.memory USING btree (company_id, tenant_id, external_id) WHERE (external_id IS NOT NULL);
-CREATE INDEX memory_by_session ON public.memory USING btree (company_id, tenant_id, session_id) WHERE (session_id IS NOT NULL);
+CREATE INDEX memory_by_session ON public.memory USING btree (company_id, tenant_id, session_id, id) WHERE (session_id IS NOT NULL);
 CREATE INDEX memory_by_subject ON public.memory USING btree (company_id, tenant_id, subject_key) WHERE (subject_key IS NOT NULL);
 CREATE INDEX memory_newest ON public.memory USING btree (company_id, tenant_id, created_at, id);
 CREATE INDEX memory_of_slot ON public.memory USING btree (company_id, slot_id) WHERE (slot_id IS NOT NULL);
@@ -475,6 +529,7 @@ CREATE INDEX receipt_newest ON public.receipt USING btree (company_id, tenant_id
 CREATE INDEX review_newest ON public.review USING btree (company_id, tenant_id, at, id);
 CREATE INDEX review_of_new ON public.review USING btree (company_id, new_memory);
 CREATE INDEX review_of_old ON public.review USING btree (company_id, old_memory);
+CREATE INDEX segment_in_order ON public.segment USING btree (company_id, tenant_id, from_tx);
 CREATE INDEX source_by_message ON public.source USING btree (company_id, tenant_id, session_id, message_id) WHERE (message_id IS NOT NULL);
 CREATE INDEX source_of_dialog ON public.source USING btree (company_id, dialog_id, "position");
 CREATE INDEX source_of_session ON public.source USING btree (company_id, tenant_id, session_id, id) WHERE (session_id IS NOT NULL);
@@ -513,6 +568,10 @@ ALTER TABLE ONLY public.receipt_evidence
     ADD CONSTRAINT receipt_evidence_is_there FOREIGN KEY (company_id, memory_id) REFERENCES public.memory(company_id, id);
 ALTER TABLE ONLY public.review
     ADD CONSTRAINT review_company_id_tx_fkey FOREIGN KEY (company_id, tx) REFERENCES public.transaction(company_id, id);
+ALTER TABLE ONLY public.segment_sketch
+    ADD CONSTRAINT segment_sketch_company_id_segment_id_fkey FOREIGN KEY (company_id, segment_id) REFERENCES public.segment(company_id, id);
+ALTER TABLE ONLY public.segment_word
+    ADD CONSTRAINT segment_word_company_id_segment_id_fkey FOREIGN KEY (company_id, segment_id) REFERENCES public.segment(company_id, id);
 ALTER TABLE ONLY public.slot
     ADD CONSTRAINT slot_company_id_tx_fkey FOREIGN KEY (company_id, tx) REFERENCES public.transaction(company_id, id);
 ALTER TABLE ONLY public.source
@@ -552,6 +611,9 @@ CREATE POLICY own_account ON public.provider USING ((company_id = (NULLIF(curren
 CREATE POLICY own_account ON public.receipt USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.receipt_evidence USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.review USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY own_account ON public.segment USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY own_account ON public.segment_sketch USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY own_account ON public.segment_word USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.slot USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.source USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.subject USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
@@ -566,6 +628,9 @@ ALTER TABLE public.provider ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.receipt ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.receipt_evidence ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.review ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.segment ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.segment_sketch ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.segment_word ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.slot ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.source ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.subject ENABLE ROW LEVEL SECURITY;
@@ -621,6 +686,12 @@ GRANT UPDATE(state) ON TABLE public.review TO aurra_app;
 GRANT UPDATE(decided_at) ON TABLE public.review TO aurra_app;
 GRANT UPDATE(decided_by) ON TABLE public.review TO aurra_app;
 GRANT UPDATE(decided_tx) ON TABLE public.review TO aurra_app;
+GRANT SELECT,INSERT,DELETE ON TABLE public.segment TO aurra_app;
+GRANT SELECT,DELETE ON TABLE public.segment TO aurra_eraser;
+GRANT SELECT,INSERT,DELETE ON TABLE public.segment_sketch TO aurra_app;
+GRANT SELECT,DELETE ON TABLE public.segment_sketch TO aurra_eraser;
+GRANT SELECT,INSERT,DELETE ON TABLE public.segment_word TO aurra_app;
+GRANT SELECT,DELETE ON TABLE public.segment_word TO aurra_eraser;
 GRANT SELECT ON TABLE public.service_secret TO aurra_app;
 GRANT SELECT,INSERT ON TABLE public.slot TO aurra_app;
 GRANT SELECT,DELETE ON TABLE public.slot TO aurra_eraser;

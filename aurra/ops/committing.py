@@ -16,10 +16,10 @@ import msgspec
 import structlog
 
 from aurra import instants, plans
-from aurra.changes import Changes, Head, TransactionRow, Verb, merged, seal
+from aurra.changes import Changes, Head, OpenedRow, TransactionRow, Verb, merged, seal
 from aurra.context import Context, Service
 from aurra.errors import AurraError, NotFound, Unavailable, Unprocessable
-from aurra.ops import metering
+from aurra.ops import growing, metering
 from aurra.planning.world import NotLoaded, World
 from aurra.store import ledger
 from aurra.store import world as world_store
@@ -88,6 +88,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     write: Write
     answer: Answer | None = None
     error: Exception | None = None
+    opened: Sequence[OpenedRow] = ()
+    """The pieces that it added."""
 
     def tell(self) -> None:
         """Wakes who waits for it, unless nobody does any more."""
@@ -174,6 +176,8 @@ async def _commit_together(writes: Sequence[Write]) -> None:
         raise
     for outcome in outcomes:
         outcome.tell()
+    ctx = writes[0].ctx
+    growing.note(ctx.service, ctx.company_id, [row.tenant_id for outcome in outcomes for row in outcome.opened])
 
 
 async def _outcomes(writes: Sequence[Write]) -> list[Outcome]:
@@ -335,9 +339,11 @@ def _accept(write: Write, decision: Decision, planned: _Commit) -> Outcome:
     """Adds what was decided to the commit. Raises PlanLimitExceeded."""
     changes = decision.changes
     verdict = metering.admit(planned.head, changes)
+    opened: Sequence[OpenedRow] = ()
     if changes is not None and not decision.dry_run:
         if not changes.is_empty:
             planned.add(decision.verb, changes, verdict.meter)
+            opened = changes.opened
         elif changes.conversations:
             planned.label(changes)
     head = planned.head
@@ -348,7 +354,7 @@ def _accept(write: Write, decision: Decision, planned: _Commit) -> Outcome:
     if write.print_ and not decision.dry_run:
         kept = Kept(write.print_.key, write.print_.digest, msgspec.json.encode(done), decision.quotes)
         planned.keep(kept)
-    return Outcome(write=write, answer=done)
+    return Outcome(write=write, answer=done, opened=opened)
 
 
 def replay(ctx: Context, stored: StoredAnswer, print_: Fingerprint, answer: type[Any]) -> Any:

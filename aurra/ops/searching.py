@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from aurra import ranking, texts
 from aurra.context import Context
 from aurra.errors import BadRequest
-from aurra.ops import checks, views
+from aurra.ops import checks, growing, views
 from aurra.ops.moments import Moment, resolve
 from aurra.ops.registry import operation
 from aurra.ranking import Candidate, Corpus, Ranked
@@ -82,13 +82,24 @@ async def find(
         tenant_id=ctx.tenant(request.tenant_id),
         valid_at=moment.valid_at,
         number=None if moment.is_latest else moment.number,
+        until=moment.at,
         sources=request.sources or None,
         topics=request.topics or None,
         session_id=request.session_id,
         subject_key=texts.comparable(request.subject) if request.subject else None,
     )
     model = ctx.service.embedder.name if ctx.service.embedder else ""
-    found, corpus = await search_store.candidates(tx, scope, text, vector=vector, model=model, limit=limit)
+    service = ctx.service
+    found, corpus = await search_store.candidates(
+        tx,
+        scope,
+        text,
+        vector=vector,
+        model=model,
+        limit=limit,
+        exact_up_to=service.settings.aurra_exact_up_to,
+        on_gathered=lambda gathered: growing.judge(service, ctx.company_id, scope.tenant_id, moment.number, gathered),
+    )
     ranked = ranking.rank(text, found, corpus, limit=limit)
     return Result(
         ranked=ranked,

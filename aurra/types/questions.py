@@ -43,7 +43,9 @@ class Found(Answer, kw_only=True):
     """Best first; never fewer than the smaller of `limit` and what qualifies."""
 
     memories: list[ScoredMemory]
-    memories_searched: Annotated[int, Meta(description="How many qualified.")]
+    memories_searched: Annotated[
+        int, Meta(description="How many qualified; of a large tenant, how many it has said until then.")
+    ]
     search_type: Annotated[str, Meta(description="`hybrid`, `vector`, `keyword` or `none`.")]
     transaction: TransactionRef
     as_of: Instant | None

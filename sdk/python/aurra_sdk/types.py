@@ -425,7 +425,7 @@ class Found(Answer, kw_only=True):
 
     memories: list[ScoredMemory]
     memories_searched: int
-    """How many qualified."""
+    """How many qualified; of a large tenant, how many it has said until then."""
     search_type: str
     """`hybrid`, `vector`, `keyword` or `none`."""
     transaction: TransactionRef
