@@ -17,8 +17,8 @@ from aurra.context import Clock, Service, database_clock
 from aurra.errors import AurraError, BadRequest, CannotStart, NotFound, Unavailable
 from aurra.faces import openapi, rest
 from aurra.ops import OPERATIONS
+from aurra.ops.following import following, open_first
 from aurra.ops.models import default_model
-from aurra.providers.embed import open_embedder
 from aurra.providers.llm import open_model
 from aurra.settings import Settings
 from aurra.store import accounts, migrate, pool
@@ -31,26 +31,23 @@ async def open_service(settings: Settings, dsn: str, clock: Clock = database_clo
     """A service on a migrated database. Raises CannotStart when it would not be safe to serve."""
     await migrate.require_safe(dsn)
     database = await pool.open_database(dsn, size=settings.aurra_pool_size)
-    embedder = None
     try:
-        embedder = open_embedder(settings.aurra_embedder)
         await _require_model(settings)
         async with database.read(UUID(int=0)) as tx:
             secret = await accounts.service_secret(tx, "cursor")
         service = Service(
             settings=settings,
             database=database,
-            embedder=embedder,
+            embedder=await open_first(settings, database),
             open_model=open_model,
             cursor_secret=secret,
             clock=clock,
         )
-        yield service
-        # Whoever asked may be gone; what was begun is finished.
-        await asyncio.gather(*service.tasks)
+        async with following(service):
+            yield service
+            # Whoever asked may be gone; what was begun is finished.
+            await asyncio.gather(*service.tasks)
     finally:
-        if embedder is not None:
-            await embedder.close()
         await database.close()
 
 

@@ -72,6 +72,8 @@ class Service(msgspec.Struct, kw_only=True):
     settings: Settings
     database: Database
     embedder: Embedder | None
+    """The installation's, as far as this process knows; replaced while it runs, so take it once for what belongs
+    together: a question's vector and its model's name."""
     open_model: Callable[[ModelChoice], LanguageModel]
     cursor_secret: bytes
     clock: Clock = database_clock

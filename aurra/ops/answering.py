@@ -28,9 +28,9 @@ async def query(ctx: Context, request: Question) -> Answered:
     """Answers a question from memories alone, each sentence with its citation; refuses when they do not suffice."""
     text = searching.checked_text(request.question, "question")
     choice = models.choose(ctx, request.llm)
-    vector = await searching.embedded(ctx, text)
+    meaning = await searching.embedded(ctx, text)
     async with ctx.database.read(ctx.company_id) as tx:
-        result = await searching.find(ctx, tx, text, vector, request)
+        result = await searching.find(ctx, tx, text, meaning, request)
     evidence = _evidence(result)
     asked_for = (
         result.moment.as_of if request.as_of else None if request.transaction_as_of is None else result.moment.at

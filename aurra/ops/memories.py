@@ -3,11 +3,9 @@
 from collections.abc import Callable, Sequence
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from aurra import plans
-from aurra.changes import Changes, Head
+from aurra.changes import Changes, Embedded, Head
 from aurra.context import Context
 from aurra.drafts import Draft
 from aurra.errors import AurraError, BadRequest
@@ -31,7 +29,7 @@ from aurra.types.memories import (
 from aurra.types.receipts import Receipt
 
 MOST_ITEMS = 500
-Vectors = Sequence[NDArray[np.float32] | None]
+Vectors = Sequence[Embedded | None]
 
 
 class Asserted(msgspec.Struct):
@@ -153,11 +151,10 @@ def _assert(
     ctx: Context, world: World, head: Head, items: Items, refused: dict[int, AurraError] | None, *, dry_run: bool
 ) -> Asserted:
     """Applies the items. With `refused`, one that cannot be is put there; without, it is raised."""
-    model = ctx.service.embedder.name if ctx.service.embedder else ""
     while True:
         # Only where items can be refused one by one is anything planned again.
         attempt = world if refused is None else world.child()
-        planner = Planner(head, attempt, items.dialogs, model)
+        planner = Planner(head, attempt, items.dialogs)
         outcomes = _assert_items(planner, head, items, refused)
         if outcomes is not None and not _refuse_lost(planner, outcomes, refused):
             break

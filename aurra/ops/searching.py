@@ -21,6 +21,13 @@ from aurra.types.questions import Found, Looking, Search
 MOST_QUERY_CHARACTERS = 10_000
 
 
+class Meaning(msgspec.Struct, frozen=True):
+    """A question's vector, and the model that made it: only vectors of the same are compared with it."""
+
+    model: str
+    vector: NDArray[np.float32]
+
+
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """The best, with their rows; and how they were found."""
 
@@ -35,9 +42,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 async def search(ctx: Context, request: Search) -> Found:
     """Finds memories by words and by meaning, best first; superseded and expired ones are left out."""
     text = checked_text(request.query, "query")
-    vector = await embedded(ctx, text)
+    meaning = await embedded(ctx, text)
     async with ctx.database.read(ctx.company_id) as tx:
-        result = await find(ctx, tx, text, vector, request)
+        result = await find(ctx, tx, text, meaning, request)
     return Found(
         memories=[
             views.scored(ctx, row, result.moment, one.score, one.similarity, one.signals if request.explain else None)
@@ -61,15 +68,14 @@ def checked_text(text: str, param: str) -> str:
     return text.strip()
 
 
-async def embedded(ctx: Context, text: str) -> NDArray[np.float32] | None:
+async def embedded(ctx: Context, text: str) -> Meaning | None:
     """The question's vector; None where no embedder is configured."""
+    # Another may take its place while it works.
     embedder = ctx.service.embedder
-    return None if embedder is None else (await embedder.embed([text]))[0]
+    return None if embedder is None else Meaning(embedder.name, (await embedder.embed([text]))[0])
 
 
-async def find(
-    ctx: Context, tx: Transaction, text: str, vector: NDArray[np.float32] | None, request: Looking
-) -> Result:
+async def find(ctx: Context, tx: Transaction, text: str, meaning: Meaning | None, request: Looking) -> Result:
     """The best memories at the moment that the request names; must be the first thing its transaction does."""
     limit = checks.clamp(request.limit, 10)
     moment = await resolve(tx, ctx.service.clock(), request.as_of, request.transaction_as_of)
@@ -82,13 +88,19 @@ async def find(
         session_id=request.session_id,
         subject_key=texts.comparable(request.subject) if request.subject else None,
     )
-    model = ctx.service.embedder.name if ctx.service.embedder else ""
-    found, corpus = await search_store.candidates(tx, scope, text, vector=vector, model=model, limit=limit)
+    found, corpus = await search_store.candidates(
+        tx,
+        scope,
+        text,
+        vector=meaning.vector if meaning else None,
+        model=meaning.model if meaning else "",
+        limit=limit,
+    )
     ranked = ranking.rank(text, found, corpus, limit=limit)
     return Result(
         ranked=ranked,
         rows=await memories.pieces(tx, moment.number, [one.candidate.version for one in ranked]),
         searched=corpus.pieces,
-        search_type="none" if not found else "keyword" if vector is None else "hybrid",
+        search_type="none" if not found else "keyword" if meaning is None else "hybrid",
         moment=moment,
     )

@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from aurra import texts, timeline
-from aurra.changes import Changes, Head, vector_row
+from aurra.changes import Changes, Embedded, Head, vector_rows
 from aurra.drafts import Draft, Turn
 from aurra.errors import BadRequest
 from aurra.ids import Ids
@@ -34,12 +32,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 class Planner:
     """Applies drafts, in order, to what is believed; never to the database."""
 
-    def __init__(self, head: Head, world: World, dialogs: Mapping[int, Sequence[Turn]], model: str) -> None:
-        """`world` is changed; `model` is the embedder's name."""
+    def __init__(self, head: Head, world: World, dialogs: Mapping[int, Sequence[Turn]]) -> None:
+        """`world` is changed."""
         self._head = head
         self._world = world
         self._dialogs = dialogs
-        self._model = model
         self._ids = Ids(head.at)
         self._rows = Changes()
         self._before: dict[UUID, Lane] = {}
@@ -54,7 +51,7 @@ class Planner:
 
     def cost_of(self, drafts: Sequence[Draft]) -> int:
         """Writes that the drafts would be, one after the other; changes nothing. Raises as `assert_draft` does."""
-        trial = Planner(self._head, self._world.child(), self._dialogs, self._model)
+        trial = Planner(self._head, self._world.child(), self._dialogs)
         for draft in drafts:
             trial.assert_draft(draft, None)
         return trial.cost
@@ -78,7 +75,7 @@ class Planner:
         pieces = self._lane_of(slot)
         return self._duplicate(draft, slot, timeline.claimed(pieces, start, draft.valid_to, self._world.early))
 
-    def assert_draft(self, draft: Draft, vector: NDArray[np.float32] | None) -> Outcome:
+    def assert_draft(self, draft: Draft, embedded: Embedded | None) -> Outcome:
         """Applies one draft. Raises BadRequest for an interval or a slot that cannot be; then nothing has changed."""
         if (twin := self.inspect(draft)) is not None:
             slot = self._world.slots.get(draft.slot_name) if draft.slot_name else None
@@ -89,7 +86,7 @@ class Planner:
         asserted = timeline.claimed(pieces, start, draft.valid_to, self._world.early)
         memory = self._ids.new()
         lane = slot.id if slot and slot.cardinality == "one" else memory
-        content = self._add_rows(draft, memory, lane, slot, vector)
+        content = self._add_rows(draft, memory, lane, slot, embedded)
         after = timeline.assert_into(
             pieces,
             memory=memory,
@@ -190,14 +187,12 @@ class Planner:
             self._takers[piece.memory] = memory
         return gone[0].memory if gone else None
 
-    def _add_rows(
-        self, draft: Draft, memory: UUID, lane: UUID, slot: Slot | None, vector: NDArray[np.float32] | None
-    ) -> UUID:
-        """Adds the memory, its content, vector and source turns; returns the content's id."""
+    def _add_rows(self, draft: Draft, memory: UUID, lane: UUID, slot: Slot | None, embedded: Embedded | None) -> UUID:
+        """Adds the memory, its content, vectors and source turns; returns the content's id."""
         content = rows.content(self._head, self._ids.new(), memory, draft, self._turn(draft))
         self._rows.contents.append(content)
-        if vector is not None:
-            self._rows.vectors.append(vector_row(content.id, self._model, vector, self._head.tx, content.salt))
+        if embedded is not None:
+            self._rows.vectors += vector_rows(content.id, embedded, self._head.tx, content.salt)
         slot_id = slot.id if slot else None
         born = rows.memory(self._head, memory, draft, lane, slot_id, self._source(draft), content.salt)
         self._rows.memories.append(born)

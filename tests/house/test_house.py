@@ -89,6 +89,9 @@ def test_every_setting_command_operation_and_code_is_documented() -> None:
         "accounts plan",
         "keys create",
         "keys list",
+        "embeddings status",
+        "embeddings switch",
+        "embeddings prune",
         "conformance",
     ):
         assert f"aurra {command}" in readme, command
