@@ -23,8 +23,6 @@ Span = tuple[int, int]
 
 def cut(text: str, room: int, length: Length) -> list[str]:
     """The text itself where it fits the room; else its first parts, `MOST` at most, each of which fits."""
-    if length(text) <= room:
-        return [text]
     parts: list[str] = []
     held: list[tuple[Span, int]] = []
     for span in _pieces(text, room, length):
@@ -36,11 +34,11 @@ def cut(text: str, room: int, length: Length) -> list[str]:
             taken = held[-1][1]
             held = held[-1:] if taken <= room * OVERLAP and taken + size <= room else []
         held.append((span, size))
-    return [*parts, _joined(text, held)] if held else parts or [text]
+    return [*parts, _joined(text, held)] if parts else [text]
 
 
 def _joined(text: str, held: list[tuple[Span, int]]) -> str:
-    return text[held[0][0][0] : held[-1][0][1]].strip()
+    return "".join(text[slice(*span)] for span, _ in held).strip()
 
 
 def _pieces(text: str, room: int, length: Length) -> Iterator[Span]:
