@@ -35,10 +35,12 @@ async def open_service(settings: Settings, dsn: str, clock: Clock = database_clo
         await _require_model(settings)
         async with database.read(UUID(int=0)) as tx:
             secret = await accounts.service_secret(tx, "cursor")
+        embedder = await open_first(settings, database)
         service = Service(
             settings=settings,
             database=database,
-            embedder=await open_first(settings, database),
+            embedder=embedder,
+            vectors_of=embedder.name if embedder else "",
             open_model=open_model,
             cursor_secret=secret,
             clock=clock,

@@ -219,7 +219,7 @@ class _Commit:
         """One more transaction."""
         salt = None if verb.reason is None else secrets.token_bytes(32)
         entry = seal(self._tx.company_id, self.head, verb, changes, salt)
-        if embedding.lacks_vectors(self._service.embedder, changes):
+        if embedding.lacks_vectors(self._service.vectors_of, changes):
             # Another embedder took over since they were made.
             changes.jobs.append(embedding.fill_job(self._tx.company_id))
         self._entries.append(entry)

@@ -97,11 +97,11 @@ async def _store(database: Database, company_id: UUID, contents: Sequence[UUID],
             await asyncio.sleep(_PAUSE_SECONDS)
 
 
-def lacks_vectors(embedder: Embedder | None, changes: Changes) -> bool:
-    """Whether a content would be stored without a vector of the embedder."""
-    if embedder is None or not changes.contents:
+def lacks_vectors(model: str, changes: Changes) -> bool:
+    """Whether a content would be stored without a vector of the model, if any."""
+    if not model or not changes.contents:
         return False
-    have = {vector.content_id for vector in changes.vectors if vector.model == embedder.name}
+    have = {vector.content_id for vector in changes.vectors if vector.model == model}
     return any(content.id not in have for content in changes.contents)
 
 

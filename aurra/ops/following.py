@@ -90,6 +90,8 @@ async def _follow(service: Service) -> None:
             except Unavailable:
                 continue
             if row is not None and not _is_of(service.embedder, row):
+                # From now on, what is still written with the old one is made up for.
+                service.vectors_of = row.model
                 before, service.embedder = service.embedder, await _opened(service, row)
                 log.info("the embedder is another", embedder=row.name)
     finally:
