@@ -17,10 +17,10 @@ from aurra.context import Clock, Service, database_clock
 from aurra.errors import AurraError, BadRequest, CannotStart, NotFound, Unavailable
 from aurra.faces import openapi, rest
 from aurra.ops import OPERATIONS
+from aurra.ops.following import following, open_first
 from aurra.ops.models import default_model
 from aurra.providers import outgoing
 from aurra.providers.base import LanguageModel, ModelChoice
-from aurra.providers.embed import open_embedder
 from aurra.providers.llm import open_model
 from aurra.settings import Settings
 from aurra.store import accounts, migrate, pool
@@ -36,27 +36,26 @@ async def open_service(settings: Settings, dsn: str, clock: Clock = database_clo
     opener = _opener(settings)
     await migrate.require_safe(dsn)
     database = await pool.open_database(dsn, size=settings.aurra_pool_size)
-    embedder = None
     try:
-        embedder = open_embedder(settings.aurra_embedder)
         await _require_model(settings)
         async with database.read(UUID(int=0)) as tx:
             secret = await accounts.service_secret(tx, "cursor")
+        embedder = await open_first(settings, database)
         service = Service(
             settings=settings,
             database=database,
             embedder=embedder,
+            vectors_of=embedder.name if embedder else "",
             open_model=opener,
             cursor_secret=secret,
             secret_keys=secret_keys,
             clock=clock,
         )
-        yield service
-        # Whoever asked may be gone; what was begun is finished.
-        await asyncio.gather(*service.tasks)
+        async with following(service):
+            yield service
+            # Whoever asked may be gone; what was begun is finished.
+            await asyncio.gather(*service.tasks)
     finally:
-        if embedder is not None:
-            await embedder.close()
         await database.close()
 
 

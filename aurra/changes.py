@@ -197,14 +197,24 @@ class Verb(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None = None
 
 
+class Embedded(msgspec.Struct, frozen=True):
+    """A text's vectors, of unit length, one for each of its parts; and whose they are."""
+
+    model: str
+    parts: NDArray[np.float32]
+    """A row a part, one at least."""
+
+
 class Vector(msgspec.Struct, frozen=True):
-    """A content's vector as it is stored: half precision."""
+    """The vector of one part of a content as it is stored: half precision."""
 
     content_id: UUID
     model: str
+    part: int
     values: NDArray[np.float16]
-    tx: int
-    hash: bytes
+    tx: int | None
+    """Of the first part, which alone is in the chain; the others are made of the same text."""
+    hash: bytes = b""
 
 
 class ConversationRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -305,11 +315,14 @@ def hashed_memory(row: MemoryRow, salt: bytes) -> MemoryRow:
     return replace(row, hash=chain.salted(salt, bare_row))
 
 
-def vector_row(content_id: UUID, model: str, values: NDArray[np.float32], tx: int, salt: bytes) -> Vector:
-    """The vector as it is stored, with its hash."""
-    half = values.astype(">f2")
-    row = EmbeddingRow(content_id=content_id, model=model, vector=half.tobytes(), tx=tx)
-    return Vector(content_id, model, half, tx, chain.salted(salt, row))
+def vector_rows(content_id: UUID, embedded: Embedded, tx: int, salt: bytes) -> list[Vector]:
+    """The vectors as they are stored, the first with its hash."""
+    first, *others = [row.astype(">f2") for row in embedded.parts]
+    row = EmbeddingRow(content_id=content_id, model=embedded.model, vector=first.tobytes(), tx=tx)
+    return [
+        Vector(content_id, embedded.model, 0, first, tx, chain.salted(salt, row)),
+        *(Vector(content_id, embedded.model, part, half, None) for part, half in enumerate(others, 1)),
+    ]
 
 
 def opened_rows(
@@ -385,7 +398,7 @@ def _rows(changes: Changes) -> list[Hashed]:
             *(Hashed("source", row.id, row.hash) for row in changes.sources),
             *(Hashed("memory", row.id, row.hash) for row in changes.memories),
             *(Hashed("content", row.id, row.hash) for row in changes.contents),
-            *(Hashed("embedding", row.content_id, row.hash) for row in changes.vectors),
+            *(Hashed("embedding", row.content_id, row.hash) for row in changes.vectors if row.part == 0),
             *(Hashed("opened", row.id, row.hash) for row in changes.opened),
             *(Hashed("closed", row.id, row.hash) for row in changes.closed),
         ]

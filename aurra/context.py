@@ -121,6 +121,11 @@ class Service(msgspec.Struct, kw_only=True):
     settings: Settings
     database: Database
     embedder: Embedder | None
+    """The installation's, as far as this process knows; replaced while it runs, so take it once for what belongs
+    together: a question's vector and its model's name."""
+    vectors_of: str = ""
+    """The model whose vectors every content must have, as the installation's row last said: known before its embedder
+    is open. Empty where search goes by words alone."""
     open_model: Callable[[ModelChoice], LanguageModel]
     cursor_secret: bytes
     secret_keys: SecretKeys

@@ -115,9 +115,9 @@ def indexed_as(day: dt.datetime, who: str | None, text: str, topic: str) -> str:
     return f"{day.day} {_MONTHS[day.month]} {day.year:04}. {named(who, text)}{tag}"[:_INDEXED_CHARACTERS]
 
 
-def named_text(draft: Draft, turn: Turn | None) -> str:
-    """What the embedder sees of a draft."""
-    return named((turn.name if turn else None) or draft.subject, draft.text)
+def said(draft: Draft, turn: Turn | None) -> tuple[str | None, str]:
+    """What the embedder sees of a draft: its speaker or subject, and its text."""
+    return (turn.name if turn else None) or draft.subject, draft.text
 
 
 def named(who: str | None, text: str) -> str:

@@ -23,7 +23,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str, Meta(description="PostgreSQL ≥ 16 with pgvector and btree_gist, instead of the embedded one.")
     ] = ""
     aurra_pool_size: Annotated[int, Meta(description="Most database connections of one process.")] = 10
-    aurra_embedder: Annotated[str, Meta(description="`minilm`, or `none` for the lexical pipeline alone.")] = "minilm"
+    aurra_embedder: Annotated[
+        str,
+        Meta(description="Of a fresh installation: `minilm`, `wordllama`, `multilingual`, `openai`, or `none`."),
+    ] = "minilm"
+    aurra_embedder_model: Annotated[str, Meta(description="The model of the embedder `openai`.")] = ""
+    aurra_embedder_api_key: Annotated[str, Meta(description="Its key; never stored or logged.")] = ""
+    aurra_embedder_base_url: Annotated[str, Meta(description="Its address, where it is not OpenAI's own.")] = ""
+    aurra_embedder_dimension: Annotated[
+        int, Meta(description="Numbers of a vector that it is asked for; 0 is what the model makes by itself.")
+    ] = 0
     aurra_llm_provider: Annotated[
         str, Meta(description="Model provider used when a request brings none; `extractive` needs no model.")
     ] = "extractive"
@@ -50,7 +59,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     aurra_log_level: Annotated[str, Meta(description="`debug`, `info`, `warning` or `error`.")] = "info"
 
     def __repr__(self) -> str:
-        hidden = {"aurra_llm_api_key", "aurra_secret_keys", "database_url"}
+        hidden = {"aurra_llm_api_key", "aurra_embedder_api_key", "aurra_secret_keys", "database_url"}
         shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in hidden)
         return f"Settings({', '.join(shown)})"
 
@@ -81,6 +90,11 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     if not 0 < settings.aurra_llm_budget_seconds <= 600:
         raise CannotStart(
             f"AURRA_LLM_BUDGET_SECONDS={settings.aurra_llm_budget_seconds:g} cannot be used: more than 0, at most 600."
+        )
+    if not 0 <= settings.aurra_embedder_dimension <= 4000:
+        raise CannotStart(
+            f"AURRA_EMBEDDER_DIMENSION={settings.aurra_embedder_dimension} cannot be used: 1 to 4000, or 0 for the "
+            "model's own."
         )
     if settings.dsn and not settings.dsn.startswith("postgresql://"):
         raise CannotStart("DATABASE_URL must begin with postgresql:// or postgres://.")

@@ -1,4 +1,4 @@
-"""The operator's commands: migrate, accounts, keys, secrets, doctor, conformance. `main.py` adds `serve`.
+"""The operator's commands: migrate, accounts, keys, embeddings, secrets, doctor, conformance. `main.py` adds `serve`.
 
 They work while it runs.
 """
@@ -17,7 +17,8 @@ from aurra.conformance.expecting import KeyRefused, Unreachable
 from aurra.conformance.law import Law
 from aurra.conformance.laws import ALL
 from aurra.errors import CannotStart
-from aurra.faces import examining
+from aurra.faces import examining, switching
+from aurra.faces.switching import Progress
 from aurra.settings import read_settings
 from aurra.store import migrate as migrations
 from aurra.store import provision
@@ -226,6 +227,41 @@ def verify_proof(file: BinaryIO, as_json: bool) -> None:
         click.echo(f"FAIL: {proven.why}.")
     if not proven.holds:
         sys.exit(1)
+
+
+@main.group("embeddings")
+def embeddings_group() -> None:
+    """Embeddings: whose vectors search compares."""
+
+
+_json_lines = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+
+
+@embeddings_group.command("status")
+@_json_lines
+def show_embeddings(as_json: bool) -> None:
+    """Show which embedder is active, which is on its way, and of which others vectors are kept."""
+    run(switching.status(read_settings(), Progress(as_json=as_json)))
+
+
+@embeddings_group.command("switch")
+@click.argument("name")
+@click.option("--prune", "prunes", is_flag=True, help="Remove the vectors of other models afterwards.")
+@_json_lines
+def switch_embedder(name: str, prunes: bool, as_json: bool) -> None:
+    """Make the vectors of another embedder, then search by it: minilm, wordllama, multilingual, openai, openai:MODEL,
+    or none.
+
+    The service goes on with the old one meanwhile. It may be interrupted and run again, and goes on where it was.
+    """
+    run(switching.switch(read_settings(), name, Progress(as_json=as_json), prunes=prunes))
+
+
+@embeddings_group.command("prune")
+@_json_lines
+def prune_embeddings(as_json: bool) -> None:
+    """Remove the vectors of models that are not active."""
+    run(switching.prune(read_settings(), Progress(as_json=as_json)))
 
 
 @main.command()

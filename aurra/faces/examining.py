@@ -5,12 +5,15 @@ from collections.abc import AsyncIterator
 import click
 import msgspec
 
-from aurra.errors import CannotStart
-from aurra.providers.embed import open_embedder
+from aurra.errors import CannotStart, Unavailable
+from aurra.ops.following import open_row
+from aurra.providers.embed import full_name, open_embedder
 from aurra.sealing import CannotOpen
 from aurra.settings import Settings
-from aurra.store import migrate, provision
+from aurra.store import embedders, migrate, pool, provision
 from aurra.store.accounts import AccountRow, Directory, open_directory
+from aurra.store.embedders import EmbedderRow
+from aurra.store.pool import Database
 from aurra.store.secret_keys import SecretKeys
 
 
@@ -54,13 +57,6 @@ async def rewrap(settings: Settings) -> bool:
 
 
 async def _findings(settings: Settings) -> AsyncIterator[Finding]:
-    embedder = open_embedder(settings.aurra_embedder)
-    if embedder is None:
-        yield Finding(True, "embedder: none; search is lexical")
-    else:
-        size = len((await embedder.embed(["a sentence"]))[0])
-        await embedder.close()
-        yield Finding(size == embedder.dimension, f"embedder {embedder.name}: {size} dimensions")
     async with provision.database(settings, prepare=False) as dsn:
         waiting = await migrate.pending(dsn)
         yield Finding(True, f"database: {'DATABASE_URL' if settings.dsn else f'embedded in {settings.home}'}")
@@ -69,13 +65,55 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
             return
         await migrate.require_safe(dsn)
         yield Finding(True, "role aurra_app can neither bypass row-level security nor rewrite the past")
-        async for finding in _accounts(dsn, SecretKeys(settings)):
-            yield finding
+        database = await pool.open_database(dsn, size=1)
+        try:
+            row = await embedders.active(database)
+            yield await _embedder(settings, row)
+            async for finding in _accounts(dsn, SecretKeys(settings), database, row):
+                yield finding
+        finally:
+            await database.close()
 
 
-async def _accounts(dsn: str, secret_keys: SecretKeys) -> AsyncIterator[Finding]:
+async def _embedder(settings: Settings, row: EmbedderRow | None) -> Finding:
+    """That the installation's embedder answers, here; of a fresh one, the settings'."""
+    name = row.name if row else full_name(settings.aurra_embedder, settings)
+    state = "active" if row else "for the first start"
+    try:
+        embedder = await (open_row(settings, row) if row else open_embedder(name, settings))
+        if embedder is None:
+            return Finding(True, f"embedder {name}, {state}: search goes by words alone")
+        try:
+            size = len((await embedder.embed(["a sentence"]))[0])
+        finally:
+            await embedder.close()
+    except (CannotStart, Unavailable) as error:
+        return Finding(False, f"embedder {name}, {state}: {error}")
+    wanted = row.dimension if row else embedder.dimension
+    return Finding(size == wanted, f"embedder {name}, {state}: {embedder.name}, {size} dimensions of {wanted}")
+
+
+async def _vectors(database: Database, account: AccountRow, row: EmbedderRow) -> Finding:
+    """That every content has a vector of the active model, and of its dimension."""
+    async with database.read(account.id) as tx:
+        counted = await embedders.count(tx, row.model)
+        stored = await embedders.models_stored(tx)
+    wrong = sum(one.vectors for one in stored if one.model == row.model and one.dimension != row.dimension)
+    return Finding(
+        not counted.missing and not wrong,
+        f"account {account.name}: {counted.missing} of {counted.contents} contents lack a vector of {row.model}"
+        + (f"; {wrong} vectors do not have {row.dimension} dimensions" if wrong else "")
+        + (f"; `aurra embeddings switch '{row.name}'` makes them" if counted.missing else ""),
+    )
+
+
+async def _accounts(
+    dsn: str, secret_keys: SecretKeys, database: Database, row: EmbedderRow | None
+) -> AsyncIterator[Finding]:
     async with open_directory(dsn) as directory:
         for account in await directory.list_accounts():
+            if row is not None and row.model:
+                yield await _vectors(database, account, row)
             count = await directory.count(account)
             verdict = await directory.verify(account)
             yield Finding(

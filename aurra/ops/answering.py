@@ -57,9 +57,9 @@ async def query(ctx: Context, request: Question) -> Answered:
 async def make(ctx: Context, request: Question, choice: ModelChoice | None, at: Question | None = None) -> Made:
     """The answer to a question at the moment that it names, or another one does; nothing is stored."""
     text = searching.checked_text(request.question, "question")
-    vector = await searching.embedded(ctx, text)
+    meaning = await searching.embedded(ctx, text)
     async with ctx.database.read(ctx.company_id) as tx:
-        result = await searching.find(ctx, tx, text, vector, at or request)
+        result = await searching.find(ctx, tx, text, meaning, at or request)
     asked = support.Asked(text, result.candidates, result.corpus, result.moment.flags_at)
     evidence = _evidence(asked, result)
     framed = _framed_at(request, result)
@@ -152,7 +152,6 @@ def _considered(made: Made) -> list[EvidenceRow]:
 
 def _receipt(ctx: Context, request: Question, made: Made) -> ReceiptRow:
     moment, asked = made.result.moment, made.asked
-    embedder = ctx.service.embedder
     return ReceiptRow(
         id=Ids(moment.now).new(),
         tenant_id=ctx.tenant(request.tenant_id),
@@ -163,7 +162,7 @@ def _receipt(ctx: Context, request: Question, made: Made) -> ReceiptRow:
         valid_at=moment.valid_at,
         request=msgspec.json.encode(_without_key(request)).decode(),
         search_type=made.result.search_type,
-        embedder=embedder.name if embedder else None,
+        embedder=made.result.model,
         ranker=searching.RANKER,
         provider=asked and asked.provider,
         model=asked and asked.model,

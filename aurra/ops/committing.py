@@ -19,7 +19,7 @@ from aurra import instants, plans
 from aurra.changes import Changes, Head, OpenedRow, TransactionRow, Verb, merged, seal
 from aurra.context import Context, Service
 from aurra.errors import AurraError, NotFound, Unavailable, Unprocessable
-from aurra.ops import growing, metering
+from aurra.ops import embedding, growing, metering
 from aurra.planning.world import NotLoaded, World
 from aurra.store import ledger
 from aurra.store import world as world_store
@@ -209,8 +209,9 @@ class _Commit:
     """The transactions of one commit, as they are decided one after the other. The database writes some while the next
     are decided."""
 
-    def __init__(self, tx: Transaction, head: Head) -> None:
+    def __init__(self, tx: Transaction, head: Head, service: Service) -> None:
         self.head = head
+        self._service = service
         self._tx = tx
         self._before = head.last_tx
         self._entries: list[TransactionRow] = []
@@ -222,6 +223,9 @@ class _Commit:
         """One more transaction."""
         salt = None if verb.reason is None else secrets.token_bytes(32)
         entry = seal(self._tx.company_id, self.head, verb, changes, salt)
+        if embedding.lacks_vectors(self._service.vectors_of, changes):
+            # Another embedder took over since they were made.
+            changes.jobs.append(embedding.fill_job(self._tx.company_id))
         self._entries.append(entry)
         self._changes.append(changes)
         self.head = self.head.after(entry.hash, meter)
@@ -288,7 +292,7 @@ async def _decided(
     tx: Transaction, writes: Sequence[Write], head: Head, world: World, answers: dict[str, StoredAnswer]
 ) -> list[Outcome]:
     """The outcome of each write, all of them written."""
-    planned = _Commit(tx, head)
+    planned = _Commit(tx, head, writes[0].ctx.service)
     outcomes: list[Outcome] = []
     try:
         for number, write in enumerate(writes, 1):

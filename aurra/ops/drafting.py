@@ -5,15 +5,14 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import msgspec
-import numpy as np
 from msgspec.structs import replace
-from numpy.typing import NDArray
 
 from aurra import extraction, instants, texts
+from aurra.changes import Embedded
 from aurra.context import Context
-from aurra.drafts import Draft, Labels, Turn, named_text
+from aurra.drafts import Draft, Labels, Turn, said
 from aurra.errors import BadRequest, ProviderError
-from aurra.ops import checks, models
+from aurra.ops import checks, embedding, models
 from aurra.providers.base import ModelChoice
 from aurra.types.memories import Extraction, MemoryWrite, Message
 
@@ -74,15 +73,12 @@ def require_few(made: Sequence[object], param: str = "messages") -> None:
         )
 
 
-async def embed(
-    ctx: Context, drafts: Sequence[Draft], dialogs: Mapping[int, Sequence[Turn]]
-) -> list[NDArray[np.float32] | None]:
-    """A vector for each draft; None where no embedder is configured. Raises Unavailable when it is down."""
-    embedder = ctx.service.embedder
-    if embedder is None or not drafts:
-        return [None] * len(drafts)
+async def embed(ctx: Context, drafts: Sequence[Draft], dialogs: Mapping[int, Sequence[Turn]]) -> list[Embedded | None]:
+    """The vectors of each draft; None where no embedder is configured. Raises Unavailable when it is down."""
     turns = [None if draft.turn is None else dialogs[draft.dialog][draft.turn] for draft in drafts]
-    return list(await embedder.embed([named_text(draft, turn) for draft, turn in zip(drafts, turns, strict=True)]))
+    return await embedding.embed(
+        ctx.service.embedder, [said(draft, turn) for draft, turn in zip(drafts, turns, strict=True)]
+    )
 
 
 def _check(request: MemoryWrite) -> None:

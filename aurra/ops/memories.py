@@ -3,12 +3,10 @@
 from collections.abc import Callable, Sequence
 
 import msgspec
-import numpy as np
 from msgspec import UNSET
-from numpy.typing import NDArray
 
 from aurra import plans
-from aurra.changes import Changes, Head
+from aurra.changes import Changes, Embedded, Head
 from aurra.context import Context
 from aurra.drafts import Draft
 from aurra.errors import AurraError, BadRequest
@@ -34,7 +32,7 @@ from aurra.types.memories import (
 from aurra.types.receipts import Receipt
 
 MOST_ITEMS = 500
-Vectors = Sequence[NDArray[np.float32] | None]
+Vectors = Sequence[Embedded | None]
 
 
 class Asserted(msgspec.Struct):
@@ -183,12 +181,11 @@ def assert_items(
 ) -> Asserted:
     """Applies the items. With `refused`, one that cannot be is put there; without, it is raised."""
     require_loaded(world, items.proposals)
-    model = ctx.service.embedder.name if ctx.service.embedder else ""
     policy = superseding.policy(ctx)
     while True:
         # Only where items can be refused one by one is anything planned again.
         attempt = world if refused is None else world.child()
-        planner = Planner(head, attempt, items.dialogs, model, items.sources)
+        planner = Planner(head, attempt, items.dialogs, items.sources)
         outcomes = _assert_items(planner, head, items, policy, refused)
         if outcomes is not None and not _refuse_lost(planner, outcomes, refused):
             break

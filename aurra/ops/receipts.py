@@ -123,7 +123,7 @@ async def replay(ctx: Context, request: ReceiptReplay) -> Replayed:
     # Erased meanwhile, it is gone: what was said of it is not said again.
     async with ctx.database.read(ctx.company_id) as tx:
         await _seen(ctx, tx, request.receipt_id)
-    return _replayed(ctx, row, then, made, is_unasked=is_unasked)
+    return _replayed(row, then, made, is_unasked=is_unasked)
 
 
 async def _seen(ctx: Context, tx: Transaction, receipt_id: str) -> ReceiptRow:
@@ -158,9 +158,8 @@ async def _choice(
     return await models.choose(ctx, None), False
 
 
-def _replayed(ctx: Context, row: ReceiptRow, then: Sequence[EvidenceRow], made: Made, *, is_unasked: bool) -> Replayed:
+def _replayed(row: ReceiptRow, then: Sequence[EvidenceRow], made: Made, *, is_unasked: bool) -> Replayed:
     evidence = _evidence_drift(then, made)
-    embedder = ctx.service.embedder
     answer = AnswerDrift(
         same=not is_unasked and made.grounded.answer == row.answer,
         then=row.answer,
@@ -173,7 +172,7 @@ def _replayed(ctx: Context, row: ReceiptRow, then: Sequence[EvidenceRow], made: 
         receipt_id=str(row.id),
         drift="none",
         evidence=evidence,
-        embedder=_part(row.embedder, embedder.name if embedder else None),
+        embedder=_part(row.embedder, made.result.model),
         ranker=_part(row.ranker, searching.RANKER),
         model=_part(_model(row.provider, row.model), made.asked and _model(made.asked.provider, made.asked.model)),
         answer=answer,

@@ -23,6 +23,13 @@ RANKER = "weighted-2"
 """Changes with what is found, its order, or what counts as support; kept with each answer."""
 
 
+class Meaning(msgspec.Struct, frozen=True):
+    """A question's vector, and the model that made it: only vectors of the same are compared with it."""
+
+    model: str
+    vector: NDArray[np.float32]
+
+
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """The best, with their rows; and how they were found."""
 
@@ -34,15 +41,17 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     candidates: list[Candidate]
     """All that were weighed, and what they were weighed against."""
     corpus: Corpus
+    model: str | None
+    """Whose vectors were compared; None is none."""
 
 
 @operation("memories.search", "POST", "/agent/search", scope="memories:read")
 async def search(ctx: Context, request: Search) -> Found:
     """Finds memories by words and by meaning, best first; superseded and expired ones are left out."""
     text = checked_text(request.query, "query")
-    vector = await embedded(ctx, text)
+    meaning = await embedded(ctx, text)
     async with ctx.database.read(ctx.company_id) as tx:
-        result = await find(ctx, tx, text, vector, request)
+        result = await find(ctx, tx, text, meaning, request)
     return Found(
         memories=[
             views.scored(ctx, row, result.moment, one.score, one.similarity, one.signals if request.explain else None)
@@ -66,15 +75,14 @@ def checked_text(text: str, param: str) -> str:
     return text.strip()
 
 
-async def embedded(ctx: Context, text: str) -> NDArray[np.float32] | None:
+async def embedded(ctx: Context, text: str) -> Meaning | None:
     """The question's vector; None where no embedder is configured."""
+    # Another may take its place while it works.
     embedder = ctx.service.embedder
-    return None if embedder is None else (await embedder.embed([text]))[0]
+    return None if embedder is None else Meaning(embedder.name, (await embedder.embed([text]))[0])
 
 
-async def find(
-    ctx: Context, tx: Transaction, text: str, vector: NDArray[np.float32] | None, request: Looking
-) -> Result:
+async def find(ctx: Context, tx: Transaction, text: str, meaning: Meaning | None, request: Looking) -> Result:
     """The best memories at the moment that the request names; must be the first thing its transaction does."""
     limit = checks.clamp(request.limit, 10)
     moment = await resolve(tx, ctx.service.clock(), request.as_of, request.transaction_as_of)
@@ -88,14 +96,13 @@ async def find(
         session_id=request.session_id,
         subject_key=texts.comparable(request.subject) if request.subject else None,
     )
-    model = ctx.service.embedder.name if ctx.service.embedder else ""
     service = ctx.service
     found, corpus = await search_store.candidates(
         tx,
         scope,
         text,
-        vector=vector,
-        model=model,
+        vector=meaning.vector if meaning else None,
+        model=meaning.model if meaning else "",
         limit=limit,
         exact_up_to=service.settings.aurra_exact_up_to,
         on_gathered=lambda gathered: growing.judge(service, ctx.company_id, scope.tenant_id, moment.number, gathered),
@@ -105,8 +112,9 @@ async def find(
         ranked=ranked,
         rows=await memories.pieces(tx, moment.number, [one.candidate.version for one in ranked]),
         searched=corpus.pieces,
-        search_type="none" if not found else "keyword" if vector is None else "hybrid",
+        search_type="none" if not found else "keyword" if meaning is None else "hybrid",
         moment=moment,
         candidates=found,
         corpus=corpus,
+        model=meaning.model if meaning else None,
     )

@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import Sequence
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from aurra import superseding, texts
+from aurra.changes import Embedded
 from aurra.context import Context
 from aurra.drafts import Draft
 from aurra.errors import AurraError, ProviderError
@@ -48,7 +47,7 @@ class _Case(msgspec.Struct, kw_only=True):
     considered: Considered
     draft: Draft
     says: Statement
-    vector: NDArray[np.float32] | None
+    embedded: Embedded | None
     choice: ModelChoice | None
     candidates: list[Candidate] = []
 
@@ -60,7 +59,7 @@ def policy(ctx: Context) -> Policy:
 
 
 async def consider(
-    ctx: Context, items: Sequence[Prepared | None], vectors: Sequence[Sequence[NDArray[np.float32] | None]]
+    ctx: Context, items: Sequence[Prepared | None], vectors: Sequence[Sequence[Embedded | None]]
 ) -> list[list[Considered]]:
     """For each draft of each item, verdicts on the memories that it may take the place of.
 
@@ -71,14 +70,20 @@ async def consider(
     cases: list[_Case] = []
     for item, of_item in zip(items, vectors, strict=True):
         found.append([])
-        for draft, vector in zip(item.drafts if item else (), of_item, strict=True):
+        for draft, embedded in zip(item.drafts if item else (), of_item, strict=True):
             assert item is not None
             skipped = _skipped(item, draft, excluded) or ("too_many" if len(cases) >= MOST_CONSIDERED else None)
             found[-1].append(considered := Considered(skipped=skipped))
             if skipped is None:
                 says = _stated(draft, None if draft.turn is None else item.turns[draft.turn].name)
                 cases.append(
-                    _Case(considered=considered, draft=draft, says=says, vector=vector, choice=_judge(ctx, item.choice))
+                    _Case(
+                        considered=considered,
+                        draft=draft,
+                        says=says,
+                        embedded=embedded,
+                        choice=_judge(ctx, item.choice),
+                    )
                 )
     if cases:
         await _look(ctx, cases, excluded)
@@ -112,7 +117,8 @@ async def _candidates(ctx: Context, tx: Transaction, case: _Case, excluded: froz
     """Memories of the same tenant that are believed and valid now and come near to the draft, nearest first."""
     query = case.draft.text[:_LONGEST_QUERY]
     looking = Search(query=query, limit=_FOUND, tenant_id=case.draft.tenant_id)
-    result = await searching.find(ctx, tx, query, case.vector, looking)
+    meaning = searching.Meaning(case.embedded.model, case.embedded.parts[0]) if case.embedded else None
+    result = await searching.find(ctx, tx, query, meaning, looking)
     near = [
         (one, says, row)
         for one, row in zip(result.ranked, result.rows, strict=True)

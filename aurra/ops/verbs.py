@@ -11,9 +11,8 @@ from msgspec import UNSET
 from aurra import instants
 from aurra.changes import Changes, Head
 from aurra.context import Context
-from aurra.drafts import named
 from aurra.errors import BadRequest
-from aurra.ops import checks, views, writing
+from aurra.ops import checks, embedding, views, writing
 from aurra.ops.committing import Decision
 from aurra.ops.registry import operation
 from aurra.planning import changing
@@ -217,6 +216,5 @@ async def _retold(ctx: Context, memory_id: UUID, text: str) -> Retold:
         await checks.get_identity(ctx, tx, memory_id)
         told = await memories.told_by(tx, memory_id)
     who = told.speaker or told.subject
-    embedder = ctx.service.embedder
-    vector = None if embedder is None else (await embedder.embed([named(who, text)]))[0]
-    return Retold(text=text, who=who, said_at=told.said_at, vector=vector, model=embedder.name if embedder else "")
+    (embedded,) = await embedding.embed(ctx.service.embedder, [(who, text)])
+    return Retold(text=text, who=who, said_at=told.said_at, embedded=embedded)

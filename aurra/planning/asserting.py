@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from aurra import texts, timeline
-from aurra.changes import NORMAL_TRUST, Changes, Head, vector_row
+from aurra.changes import NORMAL_TRUST, Changes, Embedded, Head, vector_rows
 from aurra.drafts import Draft, Labels, Turn
 from aurra.errors import BadRequest, Conflict
 from aurra.ids import Ids
@@ -62,14 +60,12 @@ class Planner:
         head: Head,
         world: World,
         dialogs: Mapping[int, Sequence[Turn]],
-        model: str,
         sources: Mapping[int, Sequence[UUID]] | None = None,
     ) -> None:
-        """`world` is changed; `model` is the embedder's name; `sources` are the turns of dialogs that are stored."""
+        """`world` is changed; `sources` are the turns of dialogs that are stored."""
         self._head = head
         self._world = world
         self._dialogs = dialogs
-        self._model = model
         self._ids = Ids(head.at)
         self._rows = Changes()
         self._before: dict[UUID, Lane] = {}
@@ -86,7 +82,7 @@ class Planner:
 
     def cost_of(self, drafts: Sequence[Draft]) -> int:
         """Writes that the drafts would be, one after the other; changes nothing. Raises as `assert_draft` does."""
-        trial = Planner(self._head, self._world.child(), self._dialogs, self._model)
+        trial = Planner(self._head, self._world.child(), self._dialogs)
         for draft in drafts:
             trial.assert_draft(draft, None)
         return trial.cost
@@ -117,14 +113,14 @@ class Planner:
             raise changing.lower_trust(holder)
         return twin
 
-    def assert_draft(self, draft: Draft, vector: NDArray[np.float32] | None) -> Outcome:
+    def assert_draft(self, draft: Draft, embedded: Embedded | None) -> Outcome:
         """Applies one draft. What was extracted goes without its slot where a memory of higher trust holds that.
 
         Raises BadRequest for an interval or a slot that cannot be, Conflict (lower_trust) for a slot that a memory of
         higher trust holds; then nothing has changed.
         """
         fitting = self._fitting(draft)
-        outcome = self._assert(fitting, vector)
+        outcome = self._assert(fitting, embedded)
         return outcome if fitting is draft else msgspec.structs.replace(outcome, yielded=True)
 
     def _fitting(self, draft: Draft) -> Draft:
@@ -137,7 +133,7 @@ class Planner:
             return msgspec.structs.replace(draft, attribute=None, cardinality=None, slot_name=None)
         return draft
 
-    def _assert(self, draft: Draft, vector: NDArray[np.float32] | None) -> Outcome:
+    def _assert(self, draft: Draft, embedded: Embedded | None) -> Outcome:
         if (twin := self._inspect(draft)) is not None:
             slot = self._world.slots.get(draft.slot_name) if draft.slot_name else None
             return Outcome(memory=twin, duplicate=True, has_slot=slot is not None, examined=len(self._lane_of(slot)))
@@ -147,7 +143,7 @@ class Planner:
         asserted = timeline.claimed(pieces, start, draft.valid_to, self._world.early)
         memory = self._ids.new()
         lane = slot.id if slot and slot.cardinality == "one" else memory
-        content = self._add_rows(draft, memory, lane, slot, vector)
+        content = self._add_rows(draft, memory, lane, slot, embedded)
         after = timeline.assert_into(
             pieces,
             memory=memory,
@@ -340,14 +336,12 @@ class Planner:
             self._takers[piece.memory] = memory
         return gone[0].memory if gone else None
 
-    def _add_rows(
-        self, draft: Draft, memory: UUID, lane: UUID, slot: Slot | None, vector: NDArray[np.float32] | None
-    ) -> UUID:
-        """Adds the memory, its content, vector and source turns; returns the content's id."""
+    def _add_rows(self, draft: Draft, memory: UUID, lane: UUID, slot: Slot | None, embedded: Embedded | None) -> UUID:
+        """Adds the memory, its content, vectors and source turns; returns the content's id."""
         content = rows.content(self._head, self._ids.new(), memory, draft, self._turn(draft))
         self._rows.contents.append(content)
-        if vector is not None:
-            self._rows.vectors.append(vector_row(content.id, self._model, vector, self._head.tx, content.salt))
+        if embedded is not None:
+            self._rows.vectors += vector_rows(content.id, embedded, self._head.tx, content.salt)
         slot_id = slot.id if slot else None
         born = rows.memory(self._head, memory, draft, lane, slot_id, self._source(draft), content.salt)
         self._rows.memories.append(born)

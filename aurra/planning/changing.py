@@ -9,11 +9,9 @@ from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from aurra import instants, timeline
-from aurra.changes import Changes, Head, vector_row
+from aurra.changes import Changes, Embedded, Head, vector_rows
 from aurra.drafts import indexed_as
 from aurra.errors import BadRequest, Conflict, NotFound
 from aurra.ids import Ids
@@ -32,8 +30,7 @@ class Retold(msgspec.Struct, frozen=True, kw_only=True):
     who: str | None
     """Its speaker or subject."""
     said_at: dt.datetime | None
-    vector: NDArray[np.float32] | None
-    model: str
+    embedded: Embedded | None
 
 
 def memory_of(world: World, memory_id: UUID, sees: Sees, *, believed: bool = True, trust: int | None = None) -> Known:
@@ -137,8 +134,8 @@ def correct(
             head, ids.new(), known, retold.text, indexed_as(day, retold.who, retold.text, known.topic)
         )
         changes.contents.append(content)
-        if retold.vector is not None:
-            changes.vectors.append(vector_row(content.id, retold.model, retold.vector, head.tx, content.salt))
+        if retold.embedded is not None:
+            changes.vectors += vector_rows(content.id, retold.embedded, head.tx, content.salt)
         world.salts[content.id] = content.salt
         after = timeline.retell(after, known.id, content.id)
     world.place(known.lane, after)

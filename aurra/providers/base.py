@@ -25,6 +25,18 @@ class Embedder(Protocol):
         """Length of each vector."""
         ...
 
+    @property
+    def window(self) -> int:
+        """How much of a text one vector can stand for, in what `length` counts; longer texts are embedded in parts."""
+        ...
+
+    def length(self, text: str) -> int:
+        """How much of the window a text takes: exact up to the window, and no less than that past it.
+
+        Called in any thread but the event loop's: it may wait for a model that is being loaded. Raises `Unavailable`.
+        """
+        ...
+
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """One unit-length row a text, shape (len(texts), dimension). Raises `Unavailable` (embedder_unavailable)."""
         ...

@@ -93,7 +93,7 @@ class Directory:
             await tx.execute(_Q["lock_directory"])
             if await tx.row(_Q["find_account"], AccountRow, name=name):
                 raise CannotStart(f"There is an account {name!r} already.")
-            at = at or await self._now(tx)
+            at = at or await now(tx)
             await tx.execute(_Q["create_account"], name=name, plan=plan, at=at)
             await tx.execute(_Q["create_ledger"], at=at, hash=chain.GENESIS, period_start=plans.period_of(at))
             return AccountRow(company_id, name, plan, at)
@@ -115,7 +115,7 @@ class Directory:
         """A new key of the account; its raw form is nowhere but in the answer."""
         key = keys.make_key()
         async with self._act(account.id) as tx:
-            at = await self._now(tx)
+            at = await now(tx)
             await tx.execute(
                 _Q["create_key"],
                 key_id=key.key_id,
@@ -136,7 +136,7 @@ class Directory:
     async def revoke_key(self, key_id: str) -> str:
         """Revokes a key and returns its account's name. Raises CannotStart when there is no such key."""
         async with self._act() as tx:
-            row = await tx.row(_Q["revoke_key"], Text, key_id=key_id, at=await self._now(tx))
+            row = await tx.row(_Q["revoke_key"], Text, key_id=key_id, at=await now(tx))
         if row is None:
             raise CannotStart(f"There is no key {key_id!r}: `aurra keys list` shows their ids.")
         return row.value
@@ -180,6 +180,13 @@ class Directory:
             return await verifying.verify(tx)
 
     @contextlib.asynccontextmanager
+    async def act_on(self, account: AccountRow) -> AsyncGenerator[Transaction]:
+        """One transaction on the account's rows, as their owner."""
+        await pool.register_vector(self._connection)
+        async with self._act(account.id) as tx:
+            yield tx
+
+    @contextlib.asynccontextmanager
     async def _act(self, company_id: UUID | None = None, isolation: str | None = None) -> AsyncGenerator[Transaction]:
         async with self._connection.transaction(isolation=isolation):
             tx = Transaction(self._connection, company_id or UUID(int=0))
@@ -191,11 +198,6 @@ class Directory:
         if plan not in known:
             raise CannotStart(f"There is no plan {plan!r}: use {', '.join(known)}.")
 
-    async def _now(self, tx: Transaction) -> dt.datetime:
-        row = await tx.row(_Q["now"], Now)
-        assert row is not None
-        return row.at
-
 
 @contextlib.asynccontextmanager
 async def open_directory(dsn: str) -> AsyncGenerator[Directory]:
@@ -206,6 +208,13 @@ async def open_directory(dsn: str) -> AsyncGenerator[Directory]:
         yield Directory(connection)
     finally:
         await connection.close()
+
+
+async def now(tx: Transaction) -> dt.datetime:
+    """The database's clock."""
+    row = await tx.row(_Q["now"], Now)
+    assert row is not None
+    return row.at
 
 
 async def find_key(tx: Transaction, key_id: str) -> list[KeyRow]:

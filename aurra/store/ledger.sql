@@ -101,9 +101,10 @@ said AS (
   FROM json_to_recordset(:contents::json) AS r(id uuid, memory_id uuid, text text, summary text, topic text,
        importance smallint, people text[], action_items text[], fingerprint bigint, indexed text, tx bigint, salt text)),
 vectors AS (
-  INSERT INTO embedding (company_id, content_id, model, vector, tx)
-  SELECT :company_id, r.content_id, :model, r.vector, r.tx
-  FROM unnest(:vector_contents::uuid[], :vectors::halfvec[], :vector_numbers::bigint[]) AS r(content_id, vector, tx)),
+  INSERT INTO embedding (company_id, content_id, model, part, vector, tx)
+  SELECT :company_id, r.content_id, r.model, r.part, r.vector, r.tx
+  FROM unnest(:vector_contents::uuid[], :vector_models::text[], :vector_parts::smallint[], :vectors::halfvec[],
+              :vector_numbers::bigint[]) AS r(content_id, model, part, vector, tx)),
 closing AS (
   UPDATE version v SET tx_to = r.tx_to, tx_to_at = r.tx_to_at, replaced_by = r.replaced_by
   FROM json_to_recordset(:closed::json) AS r(id uuid, tx_to bigint, tx_to_at timestamptz, replaced_by uuid)

@@ -22,16 +22,16 @@ v.company_id = :company_id AND v.tenant_id = :tenant_id
 SELECT v.id AS version, m.id AS memory_id, v.content_id, lower(v.valid) AS valid_from, m.session_id, m.source_id, m.subject,
        length(c.words) AS length,
        tsvector_to_array(ts_filter(setweight(c.words, 'A', asked.lexemes), '{a}')) AS hits,
-       1 - (e.vector <=> :vector::halfvec) AS similarity
+       e.similarity
 
 -- fragment: said
 CROSS JOIN LATERAL (
   SELECT c.words, c.topic FROM content c WHERE c.company_id = :company_id AND c.id BETWEEN v.content_id AND v.content_id
   ORDER BY c.id LIMIT 1) AS c
-LEFT JOIN LATERAL (
-  SELECT e.vector FROM embedding e
-  WHERE e.company_id = :company_id AND e.content_id BETWEEN v.content_id AND v.content_id AND e.model = :model
-  ORDER BY e.content_id LIMIT 1) AS e ON true
+CROSS JOIN LATERAL (
+  -- The best of its parts; null where it has none.
+  SELECT 1 - min(e.vector <=> :vector::halfvec) AS similarity FROM embedding e
+  WHERE e.company_id = :company_id AND e.content_id BETWEEN v.content_id AND v.content_id AND e.model = :model) AS e
 
 -- fragment: believed_now
 -- Everything believed now, each piece with its memory.

@@ -56,7 +56,7 @@ def test_planning_many_pieces_of_one_slot_is_not_quadratic_in_time_that_matters(
     head = Head(0, b"", start, 0, None, "enterprise", UNLIMITED, start, start + dt.timedelta(days=2000))
 
     def plan(number: int) -> float:
-        planner = Planner(head, World(), {}, "")
+        planner = Planner(head, World(), {})
         began = time.process_time()
         for day in range(number):
             draft = Draft(

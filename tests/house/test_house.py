@@ -92,6 +92,9 @@ def test_every_setting_command_operation_and_code_is_documented() -> None:
         "secrets new",
         "secrets rewrap",
         "doctor",
+        "embeddings status",
+        "embeddings switch",
+        "embeddings prune",
         "conformance",
         "verify-proof",
     ):

@@ -19,6 +19,7 @@ from aurra.providers.base import Embedder
 from aurra.providers.embed import open_embedder
 from aurra.providers.embed.minilm import WINDOW, MiniLM
 from aurra.providers.embed.wordpiece import WordPiece
+from aurra.settings import Settings
 
 VOCABULARY = Path(embed.__file__).with_name("vocab.txt")
 
@@ -248,13 +249,13 @@ def test_a_missing_model_is_refused_at_the_start(tmp_path: Path) -> None:
 
 
 async def test_the_setting_names_the_file() -> None:
-    assert open_embedder("none") is None
-    embedder: Embedder | None = open_embedder("minilm")
+    assert await open_embedder("none", Settings()) is None
+    embedder: Embedder | None = await open_embedder("minilm", Settings())
     assert embedder is not None
     assert (embedder.name, embedder.dimension) == ("all-MiniLM-L6-v2-int8", 384)
     await embedder.close()
 
 
-def test_an_unknown_embedder_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(CannotStart, match="minilm, none"):
-        open_embedder("minilm-l12")
+async def test_an_unknown_embedder_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(CannotStart, match="minilm, wordllama, multilingual, openai, none"):
+        await open_embedder("minilm-l12", Settings())

