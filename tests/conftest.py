@@ -1,8 +1,9 @@
 """One embedded Postgres for all tests, one service on it, a fresh account for each test."""
 
+import contextlib
 import datetime as dt
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -94,13 +95,20 @@ def hand_clock(clock: HandClock) -> Iterator[HandClock]:
     clock.at = None
 
 
-@pytest.fixture(scope="session")
-async def service(dsn: str, clock: HandClock) -> AsyncIterator[Service]:
-    """The service of all tests."""
+@contextlib.asynccontextmanager
+async def service_on(dsn: str, clock: HandClock) -> AsyncGenerator[Service]:
+    """A service on a database, which is migrated first."""
     await migrate.migrate(dsn)
     # The scripted providers are on this machine.
     settings = read_settings({"AURRA_LLM_ALLOWED_NETWORKS": "127.0.0.0/8", "AURRA_SECRET_KEYS": sealing.new_key()})
     async with open_service(settings, dsn, clock) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def service(dsn: str, clock: HandClock) -> AsyncIterator[Service]:
+    """The service of all tests."""
+    async with service_on(dsn, clock) as running:
         yield running
 
 

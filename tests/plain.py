@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import AsyncGenerator
 from typing import Any
+from uuid import uuid4
 
 import asyncpg as _asyncpg
 
@@ -18,6 +19,17 @@ async def connected(dsn: str) -> AsyncGenerator[Any]:
         yield connection
     finally:
         await connection.close()
+
+
+@contextlib.asynccontextmanager
+async def own_database(dsn: str) -> AsyncGenerator[str]:
+    """The URL of an empty database on the same server, gone afterwards."""
+    name = f"own_{uuid4().hex}"
+    await execute(dsn, f"CREATE DATABASE {name}")
+    try:
+        yield dsn.replace("/aurra?", f"/{name}?")
+    finally:
+        await execute(dsn, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 async def execute(dsn: str, *statements: str) -> None:

@@ -483,7 +483,7 @@ async def test_a_memory_by_id_shows_all_its_pieces(account: Account) -> None:
     oslo = await account.add("Oslo", valid_from="2020-01-01", **CITY)
     await account.add("Rome", valid_from="2021-01-01", valid_to="2022-01-01", **CITY)
     answer = await account.get(f"/memories/{oslo}")
-    assert set(answer) == {"memory", "pieces", "transaction", "as_of", "warnings"}
+    assert set(answer) == {"memory", "pieces", "used_in", "used_in_count", "transaction", "as_of", "warnings"}
     require_memory(answer["memory"])
     require_no_null(answer)
     assert [piece["valid_from"][:10] for piece in answer["pieces"]] == ["2020-01-01", "2022-01-01"]

@@ -15,16 +15,16 @@ import httpx2
 import pytest
 
 from aurra import sealing
-from aurra.app import open_service
+from aurra.app import build_app, open_service
 from aurra.context import Service
 from aurra.errors import BadRequest, CannotStart, Unavailable
 from aurra.faces import examining
 from aurra.settings import read_settings
 from aurra.store.embedded import find_binaries
 from aurra.store.secret_keys import SecretKeys
-from tests.conftest import Account, MakeAccount, client_at
+from tests.conftest import Account, HandClock, MakeAccount, client_at, service_on
 from tests.faces.wire import problem
-from tests.plain import connected, execute
+from tests.plain import connected, execute, own_database
 from tests.providers.scripted_provider import (
     KEY,
     ScriptedProvider,
@@ -44,6 +44,26 @@ ANSWER = {"sentences": [{"text": "Kim lives in Oslo.", "citations": [1]}]}
 
 def scripted() -> ScriptedProvider:
     return ScriptedProvider(lambda _: ANSWER)
+
+
+@pytest.fixture(scope="module")
+async def dsn(dsn: str) -> AsyncIterator[str]:
+    """A database of its own: the doctor goes through every account there is."""
+    async with own_database(dsn) as own:
+        yield own
+
+
+@pytest.fixture(scope="module")
+async def service(dsn: str, clock: HandClock) -> AsyncIterator[Service]:
+    """The service on it."""
+    async with service_on(dsn, clock) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def app(service: Service) -> Any:
+    """Its ASGI application."""
+    return build_app(service)
 
 
 def stored(provider: ScriptedProvider, **fields: Any) -> dict[str, Any]:

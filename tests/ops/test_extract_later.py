@@ -7,25 +7,23 @@ import itertools
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 import pytest
 
 from aurra import jobs
-from aurra.app import build_app, open_service
+from aurra.app import build_app
 from aurra.context import Service
 from aurra.jobs.extraction import extract
 from aurra.settings import read_settings
 from aurra.store import jobs as queue
-from aurra.store import migrate
 from aurra.store.accounts import open_directory
 from aurra.store.jobs import Job
-from tests.conftest import Account, HandClock, MakeAccount
+from tests.conftest import Account, HandClock, MakeAccount, service_on
 from tests.faces.test_conversations import CONVERSATIONS, HARBOUR, HELLO, OSLO, conversation, keep, messages
 from tests.faces.test_models import answering, fact
 from tests.faces.wire import account_on_plan, at, list_of, problem
-from tests.plain import connected, execute
+from tests.plain import connected, execute, own_database
 from tests.providers.scripted_provider import Exchange, ScriptedProvider, answers, status
 from tests.running import running
 
@@ -35,17 +33,14 @@ LEASE = dt.timedelta(minutes=5)
 @pytest.fixture(scope="module")
 async def dsn(dsn: str) -> AsyncIterator[str]:
     """A database of its own: a service that other tests leave running would do these jobs."""
-    name = f"later_{uuid4().hex}"
-    await execute(dsn, f"CREATE DATABASE {name}")
-    yield dsn.replace("/aurra?", f"/{name}?")
-    await execute(dsn, f"DROP DATABASE {name} WITH (FORCE)")
+    async with own_database(dsn) as own:
+        yield own
 
 
 @pytest.fixture(scope="module")
 async def service(dsn: str, clock: HandClock) -> AsyncIterator[Service]:
-    """The service on it, which runs jobs where a test says so."""
-    await migrate.migrate(dsn)
-    async with open_service(read_settings({}), dsn, clock) as running:
+    """The service on it."""
+    async with service_on(dsn, clock) as running:
         yield running
 
 
