@@ -15,7 +15,7 @@ from aurra.ops.committing import Decision
 from aurra.ops.registry import operation
 from aurra.planning import erasing
 from aurra.store import chain as chain_store
-from aurra.store import receipts
+from aurra.store import receipts, segments
 from aurra.store.chain import Rows
 from aurra.store.pool import Transaction
 from aurra.types.common import TransactionRef
@@ -104,6 +104,9 @@ def _decide(ctx: Context, request: Erase | EraseMatching, choose: Choose, memory
         changes = Changes(erasure=_erasure(ctx, rows, chosen.tenant))
         if _is_empty(chosen, rows):
             changes = Changes()
+        if chosen.tenant is not None and not request.dry_run:
+            # Also those that hold nothing of it: they have its name.
+            await segments.remove(tx, [span.id for span in await segments.spans(tx, chosen.tenant, None)])
         return Decision(
             verb=ctx.verb("erase", request.reason),
             changes=changes,
