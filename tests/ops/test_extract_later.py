@@ -337,3 +337,21 @@ async def test_what_it_would_supersede_has_a_successor(service: Service, account
     await work(service, account)
     assert await waiting(dsn, account) == []
     assert "Ann: Kim lives in Rome." in await account.decisions()
+
+
+async def test_a_worker_outlives_what_the_database_refuses(service: Service, account: Account, dsn: str) -> None:
+    """A refusal that nobody foresaw: the queue out of reach for a while."""
+    await later(account, OSLO)
+    await execute(dsn, "ALTER TABLE job RENAME TO hidden")
+    worker = asyncio.create_task(jobs.work(service))
+    try:
+        await asyncio.wait((worker,), timeout=0.5)
+        assert not worker.done()
+    finally:
+        await execute(dsn, "ALTER TABLE hidden RENAME TO job")
+    async with asyncio.timeout(30):
+        while await waiting(dsn, account):
+            await asyncio.sleep(0.1)
+    worker.cancel()
+    await asyncio.wait((worker,))
+    assert (await conversation(account))["memories"] == 1
