@@ -195,6 +195,17 @@ async def test_an_undone_supersession_is_as_before(account: Account) -> None:
 # ---- by a model
 
 
+async def test_items_of_one_model_are_judged_together(account: Account) -> None:
+    """Twenty in a call, also where each item of a bulk brings the model itself."""
+    await account.add("Kim moved into a flat in Oslo")
+    async with ScriptedProvider(verdicts({})) as provider:
+        model = {"auto_supersede": True, "llm": llm(provider)}
+        items = [{"content": f"Kim moved into a flat in {city}", **model} for city in ("Rome", "Bonn", "Lima")]
+        answer = await account.post(BULK, memories=items)
+    assert len(provider.requests) == 1
+    assert answer["items"][0]["auto_supersede"][0]["supersession"] is not None
+
+
 async def test_a_model_judges_what_the_rules_cannot(account: Account) -> None:
     """Its verdict is carried out at or above `min_confidence`; the settings name the model that judges."""
     old = await account.add("Kim moved into a flat in Oslo")
