@@ -206,7 +206,7 @@ def verify(
 
 
 def _checked(sentence: Sentence, by_index: dict[int, Evidence], asked_about: Sequence[str]) -> Checked:
-    text = " ".join(_MODELS_MARKER.sub("", sentence.text).split())
+    text = " ".join(_unmarked(sentence.text, _MODELS_MARKER).split())
     cited = [number for number in dict.fromkeys(sentence.citations) if number in by_index]
     if not cited:
         return Checked(text=text, citations=[])
@@ -257,10 +257,16 @@ def _marked(sentence: Checked) -> str:
 
 def _attributed(evidence: Evidence, quote: str) -> str:
     """The quote as a sentence, with its speaker where it does not name one itself."""
-    quote = MARKER.sub("", quote)
+    quote = _unmarked(quote, MARKER)
     text = quote if quote[-1:] in ".!?…\"'”)" else f"{quote}."
-    speaker = evidence.speaker
+    speaker = evidence.speaker and _unmarked(evidence.speaker, MARKER)
     return f"{speaker}: {text}" if speaker and not text.lower().startswith(speaker.lower()) else text
+
+
+def _unmarked(text: str, marker: re.Pattern[str]) -> str:
+    """Without markers. What stands around one may be another without it ("[mem[mem-1]-2]"): there a blank takes its
+    place, which nothing of ours has inside."""
+    return marker.sub(" ", marker.sub("", text))
 
 
 def _stripped(text: str) -> tuple[int, int]:

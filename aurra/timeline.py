@@ -70,7 +70,8 @@ def claimed(
 
     With an end: all of [start, end). Open: every instant from `start` on that no memory starting later holds (a memory
     starts with its first believed piece), so that scheduled changes stand; possibly several intervals, at least one.
-    `early` are memories that start before all of `pieces`, where these are only a part of the lane.
+    `early` are memories that do not stand in the way: they start before all of `pieces`, where these are only a part of
+    the lane, or must yield whenever they start.
     """
     if end is not None:
         return [Interval(start, end)]
@@ -140,14 +141,16 @@ def cut(pieces: Sequence[Piece], boundary: Instant, successor: UUID | None) -> l
     return left
 
 
-def correct_interval(pieces: Sequence[Piece], wrong: Piece, start: Instant, end: Instant | None) -> list[Piece]:
+def correct_interval(
+    pieces: Sequence[Piece], wrong: Piece, start: Instant, end: Instant | None, early: Container[UUID] = ()
+) -> list[Piece]:
     """The lane after the interval of one piece was corrected: it takes [start, end) as an assert does.
 
     Its link is kept while its end stays; one that yields names whom it yields to. Pieces of its own memory never stand
     in its way: those that it meets or touches become one with it.
     """
     others = [piece for piece in pieces if piece.memory != wrong.memory]
-    taken = claimed(others, start, end)
+    taken = claimed(others, start, end, early)
     kept = [left for piece in others for left in _left_over(piece, taken, wrong.memory)]
     own = [piece for piece in pieces if piece.memory == wrong.memory and piece is not wrong]
     # What ends although it was claimed open, yields to whoever starts there.

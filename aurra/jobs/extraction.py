@@ -20,6 +20,7 @@ from aurra.ops import drafting, memories, metering, superseding, views, writing
 from aurra.ops.committing import Decision
 from aurra.ops.drafting import Prepared
 from aurra.ops.memories import Items
+from aurra.planning.world import NotLoaded, World
 from aurra.store import accounts, conversations, jobs
 from aurra.store import world as world_store
 from aurra.store.conversations import ToldRow
@@ -63,7 +64,7 @@ async def extract(service: Service, job: Job) -> None:
         items = _of_turns(every, prepared, {place for place, row in enumerate(told) if row.id in present})
         needs = items.needs(Needs.of_drafts(items.drafts, items.dialogs))
         world, _ = await world_store.load(tx, [needs], head.at)
-        changes = memories.assert_items(ctx, world, head, items, None, dry_run=False).changes
+        changes = await _asserted(ctx, tx, world, head, items)
         # Refused, it would leave the job undone and gone: the plan is asked before the job is taken.
         metering.admit(head, changes)
         if not await jobs.take(tx, job):
@@ -77,6 +78,15 @@ async def extract(service: Service, job: Job) -> None:
         )
 
     await writing.write_alone(ctx, None, Extracted, decide)
+
+
+async def _asserted(ctx: Context, tx: Transaction, world: World, head: Head, items: Items) -> Changes:
+    """The rows; what the plan turns out to need is loaded."""
+    while True:
+        try:
+            return memories.assert_items(ctx, world, head, items, None, dry_run=False).changes
+        except NotLoaded as missing:
+            await world_store.load_memory(tx, world, missing.memory, head.at)
 
 
 def _of_turns(every: Items, prepared: Prepared, places: set[int]) -> Items:

@@ -34,12 +34,13 @@ def kind(name: str) -> Callable[[Run], Run]:
 
 
 async def work(service: Service) -> None:
-    """Runs jobs as they fall due, until cancelled. A database that is away is waited for."""
+    """Runs jobs as they fall due, until cancelled. A database that is away, or refuses, is waited for."""
     while True:
         try:
             done = await run_due(service)
-        except AurraError as error:
-            log.warning("jobs wait", why=error.code)
+        except Exception as error:
+            # Whatever it is, this process would do no job ever after.
+            log.warning("jobs wait", why=_why(error))
             done = 0
         if not done:
             await asyncio.sleep(_IDLE_SECONDS)
@@ -54,12 +55,17 @@ async def run_due(service: Service, account: UUID | None = None) -> int:
             await KINDS[job.kind](service, job)
         except Exception as error:
             # Whatever it is, the next job must not wait for it; it is told, and tried again.
-            why = error.code if isinstance(error, AurraError) else type(error).__name__
+            why = _why(error)
             log.warning("a job failed", kind=job.kind, id=str(job.id), attempts=job.attempts, why=why)
             await jobs.postpone(service.database, job, _pause(job.attempts), why)
         else:
             await jobs.finish(service.database, job)
     return tried
+
+
+def _why(error: Exception) -> str:
+    """Without content."""
+    return error.code if isinstance(error, AurraError) else type(error).__name__
 
 
 def _pause(attempts: int) -> dt.timedelta:

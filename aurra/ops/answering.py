@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from aurra import chain, citations, instants, support
+from aurra import chain, citations, instants, support, texts
 from aurra.citations import Evidence, Grounded
 from aurra.context import Context
-from aurra.errors import ProviderError, Unavailable
+from aurra.errors import BadRequest, ProviderError, Unavailable
 from aurra.ids import Ids
 from aurra.ops import models, proving, searching, views
 from aurra.ops.registry import operation
@@ -113,8 +113,9 @@ async def _by_model(
         )
         name = model.model
     try:
+        texts.require_storable(completion.value)
         sentences = msgspec.convert(completion.value.get("sentences"), list[citations.Sentence])
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, BadRequest):
         raise ProviderError(choice.provider, "The model's answer does not have the form that was asked for.") from None
     grounded = citations.verify(sentences, evidence, as_of, strict=request.strict, asked_about=asked_about)
     prompt_hash = hashlib.sha256(chain.canonical([citations.SYSTEM, citations.SCHEMA, prompt])).digest()

@@ -15,6 +15,7 @@ from aurra.ops.committing import Decision
 from aurra.ops.registry import operation
 from aurra.planning import erasing
 from aurra.store import chain as chain_store
+from aurra.store import receipts, segments
 from aurra.store.chain import Rows
 from aurra.store.pool import Transaction
 from aurra.types.common import TransactionRef
@@ -35,6 +36,8 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
     remaining: int = 0
     tenant: str | None = None
     """Set where everything of a tenant goes."""
+    is_quoted: bool = False
+    """Whether there are receipts of answers in that tenant, which go too."""
 
 
 @operation(
@@ -80,11 +83,13 @@ async def erase_matching(ctx: Context, request: EraseMatching) -> Erased:
         )
         is_last = len(found) <= MOST_ERASED
         turns = await chain_store.turns_matching(tx, tenant, session) if is_last and subject is None else []
+        is_whole = is_last and subject is None and session is None
         return Chosen(
             memories=found[:MOST_ERASED],
             turns=turns,
             remaining=max(0, len(found) - MOST_ERASED),
-            tenant=tenant if is_last and subject is None and session is None else None,
+            tenant=tenant if is_whole else None,
+            is_quoted=is_whole and bool(await receipts.page(tx, tenant, None, None, limit=1)),
         )
 
     print_ = writing.fingerprint(ctx, "memories.erase_matching", request)
@@ -97,8 +102,11 @@ def _decide(ctx: Context, request: Erase | EraseMatching, choose: Choose, memory
         chosen = await choose(tx)
         rows = await chain_store.rows_of(tx, chosen.memories, chosen.turns)
         changes = Changes(erasure=_erasure(ctx, rows, chosen.tenant))
-        if not (rows.memories or rows.sources):
+        if _is_empty(chosen, rows):
             changes = Changes()
+        if chosen.tenant is not None and not request.dry_run:
+            # Also those that hold nothing of it: they have its name.
+            await segments.remove(tx, [span.id for span in await segments.spans(tx, chosen.tenant, None)])
         return Decision(
             verb=ctx.verb("erase", request.reason),
             changes=changes,
@@ -108,6 +116,10 @@ def _decide(ctx: Context, request: Erase | EraseMatching, choose: Choose, memory
         )
 
     return decide
+
+
+def _is_empty(chosen: Chosen, rows: Rows) -> bool:
+    return not (rows.memories or rows.sources or chosen.is_quoted)
 
 
 def _erasure(ctx: Context, rows: Rows, tenant: str | None) -> Erasure:
@@ -143,9 +155,8 @@ def _written(rows: Rows) -> list[tuple[Hashed, int]]:
 def _erased(
     request: Erase | EraseMatching, chosen: Chosen, rows: Rows, memory_id: UUID | None, transaction: TransactionRef
 ) -> Erased:
-    is_empty = not (rows.memories or rows.sources)
     return Erased(
-        status="nothing" if is_empty else "erased",
+        status="nothing" if _is_empty(chosen, rows) else "erased",
         memory_id=None if memory_id is None else str(memory_id),
         count=len(rows.memories),
         remaining=chosen.remaining,

@@ -87,7 +87,9 @@ async def _follow(service: Service) -> None:
             before = await _retired(before)
             try:
                 row = await embedders.active(service.database)
-            except Unavailable:
+            except Exception as error:
+                # Whatever it is, it is looked again: this process would notice no switch ever after.
+                log.warning("the embedder cannot be looked up", why=type(error).__name__)
                 continue
             if row is not None and not _is_of(service.embedder, row):
                 # From now on, what is still written with the old one is made up for.

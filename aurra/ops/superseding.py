@@ -50,6 +50,8 @@ class _Case(msgspec.Struct, kw_only=True):
     embedded: Embedded | None
     choice: ModelChoice | None
     candidates: list[Candidate] = []
+    is_answered: bool = False
+    """Whether a model judged it."""
 
 
 def policy(ctx: Context) -> Policy:
@@ -176,10 +178,15 @@ async def _judged(ctx: Context, cases: Sequence[_Case]) -> None:
             by_model.append((case.choice, group := []))
         group.append(case)
     slots = asyncio.Semaphore(_CALLS_AT_ONCE)
-    async with asyncio.TaskGroup() as tasks:
-        for choice, group in by_model:
-            for start in range(0, len(group), _TOGETHER):
-                tasks.create_task(_ask(ctx, choice, group[start : start + _TOGETHER], slots))
+    waiting = [case for _, group in by_model for case in group]
+    try:
+        # However many calls it takes: who writes waits no longer than for one.
+        async with asyncio.timeout(ctx.service.settings.aurra_llm_budget_seconds), asyncio.TaskGroup() as tasks:
+            for choice, group in by_model:
+                for start in range(0, len(group), _TOGETHER):
+                    tasks.create_task(_ask(ctx, choice, group[start : start + _TOGETHER], slots))
+    except TimeoutError:
+        _leave([case for case in waiting if not case.is_answered])
 
 
 async def _ask(ctx: Context, choice: ModelChoice, cases: Sequence[_Case], slots: asyncio.Semaphore) -> None:
@@ -189,11 +196,16 @@ async def _ask(ctx: Context, choice: ModelChoice, cases: Sequence[_Case], slots:
         async with slots:
             decisions = await _decisions(ctx, choice, superseding.prompt(pairs))
     except AurraError:
-        for case in cases:
-            case.considered.examined, case.considered.skipped = 0, "classifier_unavailable"
+        _leave(cases)
         return
     for case, proposals in zip(cases, superseding.checked(pairs, decisions, choice.model), strict=True):
-        case.considered.proposals = proposals
+        case.considered.proposals, case.is_answered = proposals, True
+
+
+def _leave(cases: Sequence[_Case]) -> None:
+    """Nobody judged them."""
+    for case in cases:
+        case.considered.examined, case.considered.skipped = 0, "classifier_unavailable"
 
 
 async def _decisions(ctx: Context, choice: ModelChoice, prompt: str) -> list[Decision]:

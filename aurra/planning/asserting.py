@@ -2,7 +2,7 @@
 gives the net rows: a version that the same transaction opens and closes is not stored. Pure.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -107,7 +107,7 @@ class Planner:
                 param="cardinality",
             )
         pieces = self._lane_of(slot)
-        asserted = timeline.claimed(pieces, start, draft.valid_to, self._world.early)
+        asserted = timeline.claimed(pieces, start, draft.valid_to, self._yielding(draft, pieces))
         twin = self._duplicate(draft, slot, asserted)
         if twin is None and (holder := self._trusted_more(draft, pieces, asserted)) is not None:
             raise changing.lower_trust(holder)
@@ -140,7 +140,8 @@ class Planner:
         start = draft.valid_from or self._head.at
         slot = self._slot(draft)
         pieces = self._lane_of(slot)
-        asserted = timeline.claimed(pieces, start, draft.valid_to, self._world.early)
+        yielding = self._yielding(draft, pieces)
+        asserted = timeline.claimed(pieces, start, draft.valid_to, yielding)
         memory = self._ids.new()
         lane = slot.id if slot and slot.cardinality == "one" else memory
         content = self._add_rows(draft, memory, lane, slot, embedded)
@@ -151,7 +152,7 @@ class Planner:
             content=content,
             start=start,
             end=draft.valid_to,
-            early=self._world.early,
+            early=yielding,
         )
         displaced = self._place(lane, pieces, after, memory)
         self._labels[memory] = draft.label
@@ -225,6 +226,14 @@ class Planner:
         self._before[lane] = self._world.lanes[lane]
         self._successors[lane] = new
         changing.cut(self._world, old, self._world.pieces_of(new)[0].start, new)
+
+    def _yielding(self, draft: Draft, pieces: Lane) -> Collection[UUID]:
+        """Memories that do not stand in the draft's way though a piece of them starts later: they began before; or a
+        key of lower trust wrote them, which else would end, by what it schedules, what one of higher trust says."""
+        if not self._world.trusts and draft.trust <= NORMAL_TRUST:
+            return self._world.early
+        lower = {piece.memory for piece in pieces if self._world.trust_of(piece.memory) < draft.trust}
+        return lower | self._world.early.keys()
 
     def _trusted_more(self, draft: Draft, pieces: Lane, asserted: Sequence[Interval]) -> UUID | None:
         """A memory of higher trust that would lose something to the draft, if any."""

@@ -57,6 +57,12 @@ class Secret:
     def __repr__(self) -> str:
         return "***"
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
     def reveal(self) -> str:
         """The key itself, for the header of an outgoing request only."""
         return self._value

@@ -45,6 +45,12 @@ async def take(tx: Transaction, job: Job) -> bool:
     return await tx.row(_Q["take"], Taken, id=job.id) is not None
 
 
+async def absorb(database: Database, job: Job) -> None:
+    """No other job of its account and kind waits: what this one does from now on is all that they would do."""
+    async with database.begin(_NOBODY) as tx:
+        await tx.execute(_Q["absorb"], id=job.id, account=job.account, kind=job.kind)
+
+
 async def postpone(database: Database, job: Job, pause: dt.timedelta, failure: str) -> None:
     """The job is due again after the pause; `failure` says why, without content."""
     async with database.begin(_NOBODY) as tx:

@@ -25,3 +25,7 @@ UPDATE job SET leased_until = NULL, run_at = clock_timestamp() + :pause::interva
 -- name: add
 -- A job that is due at once; one of that id that waits already stays as it is.
 INSERT INTO job (id, account, kind, arguments, run_at) VALUES (:id, :account, :kind, :arguments, '-infinity') ON CONFLICT DO NOTHING
+
+-- name: absorb
+-- Jobs of the same account and kind that wait, which this one does too when it begins after them.
+DELETE FROM job WHERE account = :account AND kind = :kind AND id <> :id AND leased_until IS NULL

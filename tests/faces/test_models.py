@@ -159,3 +159,14 @@ async def test_a_provider_that_is_not_there_is_the_callers_error(account: Accoun
         "/agent/query", json={"question": "Who?", "llm": {"provider": "oracle", "model": "m", "api_key": "k"}}
     )
     assert refused.status_code == 400 and refused.json()["code"] == "bad_provider"
+
+
+async def test_an_answer_that_cannot_be_stored_is_the_models_fault(account: Account) -> None:
+    """NUL in what a model says: the provider failed, not the caller."""
+    await account.add("Kim lives in Oslo")
+    sentences = [{"text": "Kim lives in Oslo\0.", "citations": [1]}]
+    async with ScriptedProvider(answering(answer={"sentences": sentences})) as provider:
+        body = {"question": "Where does Kim live?", "llm": llm(provider)}
+        broken = await account.client.post("/agent/query", json=body)
+    assert broken.status_code == 503
+    assert broken.json()["detail"]["error"] == "llm_provider_error"

@@ -419,3 +419,16 @@ async def receipts_of(dsn: str, account: Account) -> list[Any]:
 
 def dump_of(rows: list[Any]) -> bytes:
     return "\n".join(str(tuple(row)) for row in rows).encode()
+
+
+async def test_an_emptied_tenants_receipts_go_with_it(account: Account) -> None:
+    """What was asked in a tenant goes with the whole tenant, also where its memories were erased before."""
+    memory = await account.add("Kim lives in Oslo", tenant_id="acme")
+    await account.post(f"/memories/{memory}/erase")
+    asked = await account.post("/agent/query", question="Where does Kim live?", tenant_id="acme")
+    await account.post("/agent/erase", tenant_id="acme")
+    assert (await account.client.get(f"/agent/receipts/{asked['receipt_id']}")).status_code == 404
+    assert (await account.get("/agent/receipts", tenant_id="acme"))["receipts"] == []
+    assert (await account.get("/agent/transactions/verify"))["ok"] is True
+    again = await account.post("/agent/erase", tenant_id="acme")
+    assert again["status"] == "nothing"

@@ -195,6 +195,17 @@ async def test_an_undone_supersession_is_as_before(account: Account) -> None:
 # ---- by a model
 
 
+async def test_items_of_one_model_are_judged_together(account: Account) -> None:
+    """Twenty in a call, also where each item of a bulk brings the model itself."""
+    await account.add("Kim moved into a flat in Oslo")
+    async with ScriptedProvider(verdicts({})) as provider:
+        model = {"auto_supersede": True, "llm": llm(provider)}
+        items = [{"content": f"Kim moved into a flat in {city}", **model} for city in ("Rome", "Bonn", "Lima")]
+        answer = await account.post(BULK, memories=items)
+    assert len(provider.requests) == 1
+    assert answer["items"][0]["auto_supersede"][0]["supersession"] is not None
+
+
 async def test_a_model_judges_what_the_rules_cannot(account: Account) -> None:
     """Its verdict is carried out at or above `min_confidence`; the settings name the model that judges."""
     old = await account.add("Kim moved into a flat in Oslo")
@@ -316,6 +327,24 @@ async def test_a_slot_of_higher_trust_is_refused(account: Account, low: Account)
     )
     assert [item["status"] for item in answer["items"]] == ["error", "saved"]
     assert answer["items"][0]["error"]["code"] == "lower_trust"
+
+
+async def test_what_a_low_key_schedules_ends_nothing_of_higher_trust(account: Account, low: Account) -> None:
+    """Scheduled changes stand among equals; one of lower trust would end, when it likes, what is said after it."""
+    planned = await low.add("Kim lives in Rome", **SLOT, valid_from="2990-01-01")
+    said = await account.add("Kim lives in Oslo", **SLOT)
+    memory = (await account.get(f"/memories/{said}"))["memory"]
+    assert (memory["valid_to"], memory["superseded_by"]) == (None, None)
+    assert (await account.get(f"/memories/{planned}"))["memory"]["transaction_time_end"] is not None
+    await account.post(f"/memories/{said}/correct", valid_to="2030-01-01", reason="misread")
+    await low.add("Kim lives in Bonn", **SLOT, valid_from="2990-01-01")
+    await account.post(f"/memories/{said}/correct", valid_to=None, reason="misread")
+    memory = (await account.get(f"/memories/{said}"))["memory"]
+    assert (memory["valid_to"], memory["superseded_by"]) == (None, None)
+    assert (await account.get("/agent/transactions/verify"))["ok"] is True
+    ours = await account.add("Bob lives in Rome", subject="bob", attribute="city", valid_from="2990-01-01")
+    first = await account.add("Bob lives in Oslo", subject="bob", attribute="city")
+    assert (await account.get(f"/memories/{first}"))["memory"]["superseded_by"] == ours
 
 
 async def test_an_extracted_fact_yields_its_slot_to_higher_trust(account: Account, low: Account) -> None:

@@ -65,6 +65,19 @@ async def test_a_write_that_was_overtaken_gets_the_other_vectors_too(
     assert (await account.get("/agent/transactions/verify"))["ok"]
 
 
+async def test_many_writes_that_were_overtaken_need_one_job(
+    service: Service, account: Account, overtaken: Overtaken, dsn: str
+) -> None:
+    """Each leaves one, since it knows of no other; the first that runs does what all would do."""
+    for number in range(5):
+        service.embedder = overtaken
+        await account.add(f"Kim has {number} boats")
+    assert await jobs.run_due(service, account.row.id) == 1
+    assert service.embedder is not None
+    made = [model for model, tx in await models(dsn, account) if tx is None]
+    assert made == [service.embedder.name] * 5
+
+
 async def test_a_question_is_compared_with_vectors_of_the_model_that_read_it(
     service: Service, account: Account, overtaken: Overtaken
 ) -> None:

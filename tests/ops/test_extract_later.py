@@ -22,7 +22,7 @@ from aurra.store.jobs import Job
 from tests.conftest import Account, HandClock, MakeAccount, service_on
 from tests.faces.test_conversations import CONVERSATIONS, HARBOUR, HELLO, OSLO, conversation, keep, messages
 from tests.faces.test_models import answering, fact
-from tests.faces.wire import account_on_plan, at, list_of, problem
+from tests.faces.wire import SETTINGS, account_on_plan, at, list_of, ok, problem
 from tests.plain import connected, execute, own_database
 from tests.providers.scripted_provider import Exchange, ScriptedProvider, answers, status
 from tests.running import running
@@ -319,3 +319,34 @@ async def test_a_fact_known_meanwhile_is_no_second_one(service: Service, account
     await work(service, account)
     assert len(await list_of(account, include_superseded="true")) == 1
     assert (await conversation(account))["pending"] is False
+
+
+async def test_what_it_would_supersede_has_a_successor(service: Service, account: Account, dsn: str) -> None:
+    """A memory that another is to replace one day has its successor already: the facts are stored beside it."""
+    home = await account.add("Kim lives in Oslo")
+    other = await account.add("Kim lives in a house by the sea")
+    ended = {"superseded_by": other, "valid_to": "2999-01-01T00:00:00Z"}
+    await account.post(f"/memories/{home}/supersede", **ended)
+    ok(await account.client.patch(SETTINGS, json={"auto_supersede_default": True}))
+    await later(account, {"role": "user", "name": "Ann", "content": "Kim lives in Rome."})
+    await work(service, account)
+    assert await waiting(dsn, account) == []
+    assert "Ann: Kim lives in Rome." in await account.decisions()
+
+
+async def test_a_worker_outlives_what_the_database_refuses(service: Service, account: Account, dsn: str) -> None:
+    """A refusal that nobody foresaw: the queue out of reach for a while."""
+    await later(account, OSLO)
+    await execute(dsn, "ALTER TABLE job RENAME TO hidden")
+    worker = asyncio.create_task(jobs.work(service))
+    try:
+        await asyncio.wait((worker,), timeout=0.5)
+        assert not worker.done()
+    finally:
+        await execute(dsn, "ALTER TABLE hidden RENAME TO job")
+    async with asyncio.timeout(30):
+        while await waiting(dsn, account):
+            await asyncio.sleep(0.1)
+    worker.cancel()
+    await asyncio.wait((worker,))
+    assert (await conversation(account))["memories"] == 1

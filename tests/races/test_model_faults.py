@@ -274,6 +274,17 @@ async def test_whatever_a_model_does_nothing_is_invented_and_nothing_is_late(pro
     require_quiet(process.log)
 
 
+async def test_a_model_that_must_judge_much_makes_nobody_wait_longer(process: Running) -> None:
+    """Many calls to a model that hangs take no more than the budget of one; then all is stored and nothing ended."""
+    async with opened(process, "judging") as bench, ScriptedProvider() as provider:
+        provider.always(hangs())
+        model = {"auto_supersede": True, "llm": bench.llm(provider, "openai")}
+        items = [{"content": f"{FACTS[0]}, said {number} times", **model} for number in range(100)]
+        response = await bench.send("/agent/memories/bulk", {"memories": items}, "judging")
+        reports = [item["auto_supersede"][0] for item in response.json()["items"]]
+        assert {one["skipped_reason"] for one in reports} == {"classifier_unavailable"}
+
+
 @pytest.mark.long
 async def test_a_thousand_faults(process: Running) -> None:
     """T14: 14 kinds and more, 1,000 runs and more: 0 × 500, 0 fabricated citations, all within budget + 1 s."""
