@@ -195,7 +195,7 @@ def test_a_killed_switch_goes_on_where_it_was(service: Running) -> None:
     dice = random.Random(20261124)
     interrupted = 0
     with meanwhile(caller):
-        for _ in range(3):
+        for _ in range(2):
             switching = command(service, "switch", "minilm")
             assert switching.stdout is not None
             # It works once it has said what is to be done.

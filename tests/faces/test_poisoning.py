@@ -6,6 +6,7 @@ tenants and accounts are as they were, and answers cite only what was handed out
 """
 
 import itertools
+import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
@@ -254,10 +255,12 @@ async def attack(field: Field, run: Attack, combinations: list[tuple[str, str]])
     assert (await field.owner.get("/agent/transactions/verify"))["ok"] is True
 
 
+@pytest.mark.parametrize("one_of", [3, pytest.param(1, marks=pytest.mark.long)], ids=["short", "all"])
 @pytest.mark.parametrize("run", OPERATIONS, ids=lambda run: run.__name__)
-async def test_no_attack_of_a_low_key_changes_what_is_trusted(field: Field, run: Attack) -> None:
-    """Every text, carried everywhere, in every operation."""
-    await attack(field, run, list(itertools.product(ATTACKS, OPERATIONS[run])))
+async def test_no_attack_of_a_low_key_changes_what_is_trusted(field: Field, run: Attack, one_of: int) -> None:
+    """Every text, carried everywhere, in every operation: 330 attacks; in the short form 110 of them."""
+    every = list(itertools.product(ATTACKS, OPERATIONS[run]))
+    await attack(field, run, random.Random(26).sample(every, len(every) // one_of))
 
 
 def test_there_are_enough_attacks() -> None:
