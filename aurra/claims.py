@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from aurra import periods
+from aurra.instants import WEEKDAYS
 
 _SMALL = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
 seventeen eighteen nineteen twenty"""
@@ -127,7 +128,7 @@ def _is_named(name: str, said: Said) -> bool:
     lowered = bare(name)
     if lowered in said.words:
         return True
-    if lowered in periods.WEEKDAYS:
+    if lowered in WEEKDAYS:
         return any(_weekday(date) == lowered for date in said.dates)
     parts = re.split(r"[-'’]", lowered)
     # "Dogs are allowed" of "a dog is allowed": not a name, the first word of a sentence.
@@ -138,7 +139,7 @@ def _weekday(date: periods.Named) -> str | None:
     if date.year is None or date.month is None or date.day is None:
         return None
     try:
-        return periods.WEEKDAYS[dt.date(date.year, date.month, date.day).weekday()]
+        return WEEKDAYS[dt.date(date.year, date.month, date.day).weekday()]
     except ValueError:
         return None
 

@@ -1,17 +1,15 @@
 """What a request asserts, before it meets what is believed: turns as said, and one draft a memory. Pure."""
 
-import calendar
 import datetime as dt
 from typing import Any
 
 import msgspec
 
 from aurra import texts
+from aurra.instants import MONTHS
 
 _INDEXED_CHARACTERS = 100_000
 """PostgreSQL refuses a tsvector over 1 MiB."""
-
-_MONTHS = list(calendar.month_name)
 
 SlotName = tuple[str, str, str]
 """(tenant, comparable subject, comparable attribute)."""
@@ -112,7 +110,7 @@ def indexed_text(draft: Draft, turn: Turn | None, at: dt.datetime) -> str:
 def indexed_as(day: dt.datetime, who: str | None, text: str, topic: str) -> str:
     """What full-text search sees: "date. Speaker or subject: text [topic]"; cut where PostgreSQL would refuse it."""
     tag = f" [{topic}]" if topic and topic != "General" else ""
-    return f"{day.day} {_MONTHS[day.month]} {day.year:04}. {named(who, text)}{tag}"[:_INDEXED_CHARACTERS]
+    return f"{day.day} {MONTHS[day.month - 1].title()} {day.year:04}. {named(who, text)}{tag}"[:_INDEXED_CHARACTERS]
 
 
 def said(draft: Draft, turn: Turn | None) -> tuple[str | None, str]:

@@ -1,4 +1,4 @@
-"""Instants on the wire: RFC 3339 in, UTC with microseconds and `+00:00` out. No clock."""
+"""Instants on the wire: RFC 3339 in, UTC with microseconds and `+00:00` out. No clock. The names of months and days."""
 
 import datetime as dt
 import re
@@ -12,6 +12,22 @@ FIRST = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
 """The earliest instant accepted."""
 END = dt.datetime(9999, 12, 31, tzinfo=dt.UTC)
 """The first instant too late; Postgres would store the extremes as infinity."""
+
+MONTHS = (
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+)
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _PASTED = re.compile(r"(T[\d:.]+) (\d{2}:\d{2})$")

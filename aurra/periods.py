@@ -8,21 +8,7 @@ import re
 
 import msgspec
 
-MONTHS = (
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-)
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+from aurra.instants import MONTHS
 
 
 class Named(msgspec.Struct, frozen=True):

@@ -14,6 +14,8 @@ from uuid import UUID
 
 import msgspec
 
+from aurra.instants import MONTHS
+
 Kind = Literal["fact", "dialog", "chat"]
 
 
@@ -142,20 +144,6 @@ _TIME_WORDS = re.compile(
     r"(?:mon|tues|wednes|thurs|fri|satur|sun)day|january|february|march|april|june|july|august|september|october|"
     r"november|december|\d{4})\b"
 )
-_MONTHS = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-]
 _WORD = re.compile(r"\w+")
 _BEST_OF_SESSION = 3
 
@@ -265,7 +253,7 @@ class _Asked:
 
     def __init__(self, question: str, candidates: Sequence[Candidate]) -> None:
         words = [word.lower() for word in _WORD.findall(question)]
-        self._months = {number for number, month in enumerate(_MONTHS, 1) if month in words}
+        self._months = {number for number, month in enumerate(MONTHS, 1) if month in words}
         self._years = {int(word) for word in words if re.fullmatch(r"(19|20)\d\d", word)}
         self._is_when = bool(_WHEN.search(question))
         names = {name for candidate in candidates for name in (candidate.speaker, candidate.subject) if name}

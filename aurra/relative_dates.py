@@ -15,13 +15,10 @@ from typing import Literal
 import dateparser
 import msgspec
 
+from aurra.instants import MONTHS, WEEKDAYS
+
 Grain = Literal["day", "week", "month", "year"]
 
-_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_MONTHS = (
-    *("january", "february", "march", "april", "may", "june"),
-    *("july", "august", "september", "october", "november", "december"),
-)
 _NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _SUNDAY = 6
 _EARLIEST_YEAR, _LATEST_YEAR = 1000, 9000
@@ -35,7 +32,7 @@ _FORM = re.compile(
         |this\s+(?:morning|afternoon|evening))
       |(?P<count>{_COUNT})\s+(?P<unit>day|week|month|year)s?\s+(?P<side>ago|from\s+now)
       |in\s+(?P<in_count>{_COUNT})\s+(?P<in_unit>day|week|month|year)s?
-      |(?P<which>last|next|this\s+past|this\s+coming|this)\s+(?P<what>week|month|year|{"|".join(_DAYS)})
+      |(?P<which>last|next|this\s+past|this\s+coming|this)\s+(?P<what>week|month|year|{"|".join(WEEKDAYS)})
     )(?:(?<!today)['’]s)?(?:\s+(?:morning|afternoon|evening|night))?(?![\w'’-])""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -53,8 +50,8 @@ _WILL = re.compile(
     r"\b(?:will|shall|gonna|going to|due|starts?|begins?|ends?|expires?|leaves?|arrives?)\b|['’]ll\b", re.I
 )
 _BLURRED = re.compile(
-    rf"\s*\(|\s+(?:of|or|and\s+a\s+half|before|after|ago)\b|\s+(?:on\s+)?(?:{'|'.join(_DAYS)}|today|yesterday|last|this)\b"
-    rf"|,?\s+(?:the\s+)?(?:on\s+)?(?:(?:{'|'.join(_MONTHS)})\s+)?[0-9]+"
+    rf"\s*\(|\s+(?:of|or|and\s+a\s+half|before|after|ago)\b|\s+(?:on\s+)?(?:{'|'.join(WEEKDAYS)}|today|yesterday|last|this)\b"
+    rf"|,?\s+(?:the\s+)?(?:on\s+)?(?:(?:{'|'.join(MONTHS)})\s+)?[0-9]+"
     r"(?![0-9]*\s+(?:day|week|month|year))",
     re.IGNORECASE,
 )
@@ -74,7 +71,7 @@ _OFFSETS = {
 _SAID_SIMPLY = {"last night": "yesterday", "tonight": "today"}
 _WEEK = dt.timedelta(days=7)
 
-_MONTH = rf"(?P<month>{'|'.join(_MONTHS)})"
+_MONTH = rf"(?P<month>{'|'.join(MONTHS)})"
 _DAY_OF_MONTH = r"(?P<day>[0-9]{1,2})(?:st|nd|rd|th)?"
 _YEAR = r"(?P<year>(?:1[5-9]|2[01])[0-9]{2})"
 _NAMED = tuple(
@@ -88,7 +85,7 @@ _NAMED = tuple(
     )
 )
 """From the most to the least that can be said; what one matched, the next do not see."""
-_WEEKDAY = re.compile(rf"\b({'|'.join(_DAYS)})s?\b", re.IGNORECASE)
+_WEEKDAY = re.compile(rf"\b({'|'.join(WEEKDAYS)})s?\b", re.IGNORECASE)
 _SLASHED = re.compile(r"\b[0-9]{1,4}[/.][0-9]{1,2}(?:[/.][0-9]{2,4})\b")
 _ALSO_WORDS = frozenset({"may", "march"})
 """Months that are other words in lower case."""
@@ -160,7 +157,7 @@ def unsupported(text: str, quote: str, base: dt.datetime | None) -> bool:
     if any(not any(one.says_no_more_than(other) for other in allowed) for one in set(_named(text))):
         return True
     weekdays = {match[1].lower() for match in _WEEKDAY.finditer(quote)}
-    weekdays |= {_DAYS[one.first.weekday()] for one in meant if one.grain == "day"}
+    weekdays |= {WEEKDAYS[one.first.weekday()] for one in meant if one.grain == "day"}
     if any(match[1].lower() not in weekdays for match in _WEEKDAY.finditer(text)):
         return True
     if any(match[0] not in quote for match in _SLASHED.finditer(text)):
@@ -181,7 +178,7 @@ def _named(text: str) -> list[Named]:
             found.append(
                 Named(
                     year=_number(groups.get("year")),
-                    month=_MONTHS.index(month.lower()) + 1 if month else _number(groups.get("number")),
+                    month=MONTHS.index(month.lower()) + 1 if month else _number(groups.get("number")),
                     day=_number(groups.get("day")),
                 )
             )
@@ -262,7 +259,7 @@ def _which(which: str, what: str, said_on: dt.date) -> tuple[dt.date, Grain] | N
         return None if steps is None else _moved(f"{which} {what}", what, steps, said_on)
     if what == "week":
         return None
-    ahead = (_DAYS.index(what) - said_on.weekday()) % 7
+    ahead = (WEEKDAYS.index(what) - said_on.weekday()) % 7
     monday = said_on - dt.timedelta(days=said_on.weekday())
     before, after = said_on - (_WEEK - dt.timedelta(days=ahead)), said_on + dt.timedelta(days=ahead or 7)
     match which:

@@ -75,7 +75,8 @@ GRANT SELECT, DELETE ON segment, segment_word, segment_sketch TO aurra_eraser;
 DROP INDEX memory_by_session;
 CREATE INDEX memory_by_session ON memory (company_id, tenant_id, session_id, id) WHERE session_id IS NOT NULL;
 
--- As before; and the segments that any of the erased contents are in go first, to be made again without them.
+-- As before, and with it what names or labels the memories that go: receipts, reviews, conversations and subjects of which
+-- nothing is left. The segments that any of the erased contents are in go first, to be made again without them.
 CREATE OR REPLACE FUNCTION erase(account uuid, entry json, memories uuid[], contents uuid[], sources uuid[], slots uuid[], tombstones json)
 -- Temporary tables are the caller's: unnamed, they would come first.
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

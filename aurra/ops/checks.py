@@ -64,12 +64,12 @@ def missing(what: str = "memory") -> NotFound:
     return NotFound(f"There is no such {what}.")
 
 
-def parse_id(text: str) -> UUID:
-    """A memory's id. Text that is no UUID is the id of nothing: the same 404."""
+def parse_id(text: str, what: str = "memory") -> UUID:
+    """An id in a path. Text that is no UUID is the id of nothing: the same 404."""
     try:
         return UUID(text)
     except ValueError:
-        raise missing() from None
+        raise missing(what) from None
 
 
 def parse_number(number: int | str) -> int:

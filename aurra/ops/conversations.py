@@ -7,13 +7,13 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from aurra import cursors, extraction, ids, instants
+from aurra import extraction, ids, instants
 from aurra.changes import Changes, Head, JobRow
 from aurra.context import Context
 from aurra.cursors import ConversationCursor, TurnCursor
 from aurra.drafts import Labels, Turn
 from aurra.errors import BadRequest, NotFound
-from aurra.ops import checks, drafting, memories, models, superseding, writing
+from aurra.ops import checks, drafting, memories, models, paging, superseding, writing
 from aurra.ops.committing import Decision
 from aurra.ops.drafting import Prepared
 from aurra.ops.memories import Asserted, Items
@@ -89,13 +89,9 @@ async def list_conversations(ctx: Context, request: ConversationList) -> Convers
     """Conversations, newest first, each with how many turns and believed memories it has."""
     limit = checks.clamp(request.limit, 20)
     tenant = ctx.tenant(request.tenant_id)
-    after = None
-    as_of, transaction_as_of = request.as_of, request.transaction_as_of
-    if request.cursor:
-        after = cursors.decode(request.cursor, ConversationCursor, ctx.company_id, ctx.service.cursor_secret)
-        as_of, transaction_as_of = instants.show_optional(after.as_of), after.number
+    after = paging.place_of(ctx, request.cursor, ConversationCursor)
     async with ctx.database.read(ctx.company_id) as tx:
-        moment = await resolve(tx, ctx.service.clock(), as_of, transaction_as_of)
+        moment = await resolve(tx, ctx.service.clock(), *paging.times(request, after))
         rows = await conversations.list_page(
             tx,
             number=moment.number,
@@ -136,13 +132,9 @@ async def messages(ctx: Context, request: ConversationMessages) -> ConversationM
     were made from it."""
     limit = checks.clamp(request.limit, 100)
     tenant = _tenant(ctx, request.tenant_id)
-    after = None
-    as_of, transaction_as_of = request.as_of, request.transaction_as_of
-    if request.cursor:
-        after = cursors.decode(request.cursor, TurnCursor, ctx.company_id, ctx.service.cursor_secret)
-        as_of, transaction_as_of = instants.show_optional(after.as_of), after.number
+    after = paging.place_of(ctx, request.cursor, TurnCursor)
     async with ctx.database.read(ctx.company_id) as tx:
-        moment = await resolve(tx, ctx.service.clock(), as_of, transaction_as_of)
+        moment = await resolve(tx, ctx.service.clock(), *paging.times(request, after))
         session = _session(request.session_id)
         if not await conversations.is_there(tx, moment.at, tenant, session):
             raise checks.missing("conversation")
@@ -410,10 +402,8 @@ def _metadata(text: str | None) -> dict[str, Any] | None:
 
 
 def _next_page(ctx: Context, last: ConversationRow, moment: Moment) -> str:
-    cursor = ConversationCursor(last.created_at, last.session_id, moment.number, moment.as_of)
-    return cursors.encode(cursor, ctx.company_id, ctx.service.cursor_secret)
+    return paging.cursor_to(ctx, ConversationCursor(last.created_at, last.session_id, moment.number, moment.as_of))
 
 
 def _next_turns(ctx: Context, last: TurnRow, position: int, moment: Moment) -> str:
-    cursor = TurnCursor(last.id, position, moment.number, moment.as_of)
-    return cursors.encode(cursor, ctx.company_id, ctx.service.cursor_secret)
+    return paging.cursor_to(ctx, TurnCursor(last.id, position, moment.number, moment.as_of))

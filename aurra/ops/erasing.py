@@ -59,9 +59,7 @@ async def erase(ctx: Context, request: Erase) -> Erased:
         await checks.get_identity(ctx, tx, memory_id)
         return Chosen(memories=[memory_id])
 
-    print_ = writing.fingerprint(ctx, "memories.erase", request)
-    with writing.in_flight(ctx, print_):
-        return await writing.write_alone(ctx, print_, Erased, _decide(ctx, request, choose, memory_id))
+    return await writing.once_alone(ctx, "memories.erase", request, Erased, _decide(ctx, request, choose, memory_id))
 
 
 @operation("memories.erase_matching", "POST", "/agent/erase", scope="memories:erase", is_idempotent=True)
@@ -92,9 +90,9 @@ async def erase_matching(ctx: Context, request: EraseMatching) -> Erased:
             is_quoted=is_whole and bool(await receipts.page(tx, tenant, None, None, limit=1)),
         )
 
-    print_ = writing.fingerprint(ctx, "memories.erase_matching", request)
-    with writing.in_flight(ctx, print_):
-        return await writing.write_alone(ctx, print_, Erased, _decide(ctx, request, choose, None))
+    return await writing.once_alone(
+        ctx, "memories.erase_matching", request, Erased, _decide(ctx, request, choose, None)
+    )
 
 
 def _decide(ctx: Context, request: Erase | EraseMatching, choose: Choose, memory_id: UUID | None) -> writing.Decide:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from aurra import cursors, difference, instants, pages, texts
+from aurra import difference, instants, pages, texts
 from aurra.context import Context
 from aurra.cursors import TransactionCursor
 from aurra.errors import BadRequest
-from aurra.ops import checks
+from aurra.ops import checks, paging
 from aurra.ops.moments import Moment, find, resolve
 from aurra.ops.reading import looking_at
 from aurra.ops.registry import operation
@@ -69,14 +69,10 @@ async def list_transactions(ctx: Context, request: TransactionList) -> Transacti
     tenant = _tenant(ctx, request.tenant_id)
     if request.since is not None and request.since < 0:
         raise BadRequest("`since` must not be negative.", code="out_of_range", param="since")
-    last, is_ascending = request.since, request.since is not None
-    as_of, transaction_as_of = request.as_of, request.transaction_as_of
-    if request.cursor:
-        after = cursors.decode(request.cursor, TransactionCursor, ctx.company_id, ctx.service.cursor_secret)
-        last, is_ascending = after.last, after.is_ascending
-        as_of, transaction_as_of = instants.show_optional(after.as_of), after.number
+    after = paging.place_of(ctx, request.cursor, TransactionCursor)
+    last, is_ascending = (after.last, after.is_ascending) if after else (request.since, request.since is not None)
     async with ctx.database.read(ctx.company_id) as tx:
-        moment = await resolve(tx, ctx.service.clock(), as_of, transaction_as_of)
+        moment = await resolve(tx, ctx.service.clock(), *paging.times(request, after))
         if is_ascending:
             after_number = min(last or 0, moment.number)
             entries = await history.entries_after(tx, after_number, moment.number, tenant, limit=limit + 1)
@@ -241,8 +237,7 @@ def _tenant(ctx: Context, asked: str | None) -> str | None:
 
 
 def _next(ctx: Context, last: EntryRow, moment: Moment, *, is_ascending: bool) -> str:
-    cursor = TransactionCursor(last.id, is_ascending, moment.number, moment.as_of)
-    return cursors.encode(cursor, ctx.company_id, ctx.service.cursor_secret)
+    return paging.cursor_to(ctx, TransactionCursor(last.id, is_ascending, moment.number, moment.as_of))
 
 
 def _entry(row: EntryRow) -> TransactionEntry:

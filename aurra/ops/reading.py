@@ -7,10 +7,10 @@ from uuid import UUID
 
 import msgspec
 
-from aurra import cursors, instants, texts
+from aurra import instants, texts
 from aurra.context import Context
 from aurra.cursors import Cursor
-from aurra.ops import checks, views
+from aurra.ops import checks, paging, views
 from aurra.ops.moments import Moment, resolve
 from aurra.ops.registry import operation
 from aurra.store import memories, receipts
@@ -42,14 +42,10 @@ async def list_memories(ctx: Context, request: MemoryList) -> MemoryPage:
     """Memories, newest first; only what is valid now, unless times or `include_superseded` say otherwise."""
     limit = checks.clamp(request.limit, 20)
     tenant = ctx.tenant(request.tenant_id)
-    after = None
-    as_of, transaction_as_of, everything = request.as_of, request.transaction_as_of, request.include_superseded
-    if request.cursor:
-        after = cursors.decode(request.cursor, Cursor, ctx.company_id, ctx.service.cursor_secret)
-        as_of, transaction_as_of = instants.show_optional(after.as_of), after.number
-        everything = after.everything
+    after = paging.place_of(ctx, request.cursor, Cursor)
+    everything = after.everything if after else request.include_superseded
     async with ctx.database.read(ctx.company_id) as tx:
-        moment = await resolve(tx, ctx.service.clock(), as_of, transaction_as_of, everything=everything)
+        moment = await resolve(tx, ctx.service.clock(), *paging.times(request, after), everything=everything)
         listed = await memories.list_page(
             tx,
             number=moment.number,
@@ -217,8 +213,8 @@ def _filters(request: MemoryList) -> Filters:
 
 def _next(ctx: Context, last: Listed, moment: Moment) -> str:
     everything = moment.valid_at is None
-    cursor = Cursor(last.created_at, last.memory_id, last.valid_from, moment.number, moment.as_of, everything)
-    return cursors.encode(cursor, ctx.company_id, ctx.service.cursor_secret)
+    place = Cursor(last.created_at, last.memory_id, last.valid_from, moment.number, moment.as_of, everything)
+    return paging.cursor_to(ctx, place)
 
 
 def _event(event: EventRow) -> AuditEvent:

@@ -1,14 +1,13 @@
 """Receipts of answers: read them, and play them again at their moment."""
 
 from collections.abc import Sequence
-from uuid import UUID
 
 import msgspec
 
-from aurra import cursors, instants
+from aurra import instants
 from aurra.context import Context
 from aurra.cursors import ReceiptCursor
-from aurra.ops import answering, checks, models, proving, searching
+from aurra.ops import answering, checks, models, paging, proving, searching
 from aurra.ops.answering import Made
 from aurra.ops.moments import find as find_moment
 from aurra.ops.registry import operation
@@ -45,10 +44,8 @@ async def list_receipts(ctx: Context, request: ReceiptList) -> ReceiptPage:
     limit = checks.clamp(request.limit, 20)
     tenant = ctx.tenant(request.tenant_id)
     memory_id = checks.parse_id(request.memory_id) if request.memory_id else None
-    after = None
-    if request.cursor:
-        cursor = cursors.decode(request.cursor, ReceiptCursor, ctx.company_id, ctx.service.cursor_secret)
-        after = Place(cursor.at, cursor.receipt_id)
+    cursor = paging.place_of(ctx, request.cursor, ReceiptCursor)
+    after = cursor and Place(cursor.at, cursor.receipt_id)
     async with ctx.database.read(ctx.company_id) as tx:
         head = await ledger.head(tx, ctx.service.clock())
         if memory_id is not None:
@@ -128,10 +125,7 @@ async def replay(ctx: Context, request: ReceiptReplay) -> Replayed:
 
 async def _seen(ctx: Context, tx: Transaction, receipt_id: str) -> ReceiptRow:
     """The receipt, if this key sees it; else the one 404."""
-    try:
-        row = await store.find(tx, UUID(receipt_id))
-    except ValueError:
-        row = None
+    row = await store.find(tx, checks.parse_id(receipt_id, "receipt"))
     if row is None or not ctx.sees(row.tenant_id):
         raise checks.missing("receipt")
     return row
@@ -246,4 +240,4 @@ def _invalidation(broken: list[BrokenRow] | None) -> Invalidation | None:
 
 
 def _next(ctx: Context, last: ReceiptRow) -> str:
-    return cursors.encode(ReceiptCursor(last.at, last.id), ctx.company_id, ctx.service.cursor_secret)
+    return paging.cursor_to(ctx, ReceiptCursor(last.at, last.id))

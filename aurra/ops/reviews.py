@@ -3,12 +3,12 @@
 import datetime as dt
 from uuid import UUID
 
-from aurra import cursors, instants
+from aurra import instants
 from aurra.changes import Changes, Head
 from aurra.context import Context
 from aurra.cursors import ReviewCursor
 from aurra.errors import BadRequest, Conflict
-from aurra.ops import checks, views, writing
+from aurra.ops import checks, paging, views, writing
 from aurra.ops.committing import Decision
 from aurra.ops.moments import Moment, resolve
 from aurra.ops.registry import operation
@@ -34,10 +34,8 @@ async def list_reviews(ctx: Context, request: ReviewList) -> ReviewPage:
     checks.choice(request.state, ("open", "accepted", "rejected", "all"), "state")
     limit = checks.clamp(request.limit, 20)
     tenant = ctx.tenant(request.tenant_id)
-    after = None
-    if request.cursor:
-        cursor = cursors.decode(request.cursor, ReviewCursor, ctx.company_id, ctx.service.cursor_secret)
-        after = cursor.at, cursor.review_id
+    cursor = paging.place_of(ctx, request.cursor, ReviewCursor)
+    after = cursor and (cursor.at, cursor.review_id)
     async with ctx.database.read(ctx.company_id) as tx:
         moment = await resolve(tx, ctx.service.clock(), None, None)
         state = None if request.state == "all" else request.state
@@ -48,7 +46,7 @@ async def list_reviews(ctx: Context, request: ReviewList) -> ReviewPage:
     return ReviewPage(
         reviews=[_review(row, now) for row in page],
         has_more=last is not None,
-        next_cursor=last and cursors.encode(ReviewCursor(last.at, last.id), ctx.company_id, ctx.service.cursor_secret),
+        next_cursor=last and paging.cursor_to(ctx, ReviewCursor(last.at, last.id)),
         transaction=moment.transaction,
         as_of=moment.shown_as_of,
     )
@@ -89,9 +87,7 @@ async def accept(ctx: Context, request: ReviewAccept) -> ReviewDecided:
             quotes=[review.old_memory, review.new_memory],
         )
 
-    print_ = writing.fingerprint(ctx, "reviews.accept", request)
-    with writing.in_flight(ctx, print_):
-        return await writing.write_alone(ctx, print_, ReviewDecided, decide)
+    return await writing.once_alone(ctx, "reviews.accept", request, ReviewDecided, decide)
 
 
 @operation("reviews.reject", "POST", "/agent/reviews/{review_id}/reject", scope="memories:write", is_idempotent=True)
@@ -120,17 +116,12 @@ async def reject(ctx: Context, request: ReviewReject) -> ReviewDecided:
             quotes=[review.old_memory, review.new_memory],
         )
 
-    print_ = writing.fingerprint(ctx, "reviews.reject", request)
-    with writing.in_flight(ctx, print_):
-        return await writing.write_alone(ctx, print_, ReviewDecided, decide)
+    return await writing.once_alone(ctx, "reviews.reject", request, ReviewDecided, decide)
 
 
 async def _open(ctx: Context, tx: Transaction, review_id: str) -> ReviewRow:
     """The open review, if the caller's key sees it. Raises the one 404, and Conflict (already_decided)."""
-    try:
-        review = await reviews_store.find(tx, UUID(review_id))
-    except ValueError:
-        review = None
+    review = await reviews_store.find(tx, checks.parse_id(review_id, "review"))
     if review is None or not ctx.sees(review.tenant_id):
         raise checks.missing("review")
     if review.state != "open":

@@ -6,11 +6,11 @@ from uuid import UUID
 
 from msgspec import UNSET
 
-from aurra import cursors, instants, texts
+from aurra import instants, texts
 from aurra.context import Context
 from aurra.cursors import SubjectCursor
 from aurra.errors import Unprocessable
-from aurra.ops import checks, views
+from aurra.ops import checks, paging, views
 from aurra.ops.history import stated
 from aurra.ops.moments import Moment, resolve
 from aurra.ops.registry import operation
@@ -42,13 +42,9 @@ async def list_subjects(ctx: Context, request: SubjectList) -> SubjectPage:
     caller's own id."""
     limit = checks.clamp(request.limit, 20)
     tenant = ctx.tenant(request.tenant_id)
-    after = None
-    as_of, transaction_as_of = request.as_of, request.transaction_as_of
-    if request.cursor:
-        after = cursors.decode(request.cursor, SubjectCursor, ctx.company_id, ctx.service.cursor_secret)
-        as_of, transaction_as_of = instants.show_optional(after.as_of), after.number
+    after = paging.place_of(ctx, request.cursor, SubjectCursor)
     async with ctx.database.read(ctx.company_id) as tx:
-        moment = await resolve(tx, ctx.service.clock(), as_of, transaction_as_of)
+        moment = await resolve(tx, ctx.service.clock(), *paging.times(request, after))
         rows = await subjects.list_page(
             tx,
             number=moment.number,
@@ -196,5 +192,4 @@ def _piece(row: AboutRow, text: str) -> ProfilePiece:
 
 
 def _next(ctx: Context, last: SubjectRow, moment: Moment) -> str:
-    cursor = SubjectCursor(last.subject_key, moment.number, moment.as_of)
-    return cursors.encode(cursor, ctx.company_id, ctx.service.cursor_secret)
+    return paging.cursor_to(ctx, SubjectCursor(last.subject_key, moment.number, moment.as_of))

@@ -143,24 +143,22 @@ def _is_turn(row: PieceRow) -> bool:
 
 
 def _stated(draft: Draft, speaker: str | None) -> Statement:
-    subject = texts.comparable(draft.subject) if draft.subject else None
-    return Statement(
-        text=draft.text,
-        topic=draft.topic,
-        subject=subject,
-        attribute=texts.comparable(draft.attribute) if draft.attribute else None,
-        who=texts.comparable(speaker) if speaker else subject,
-    )
+    return _statement(draft.text, draft.topic, draft.subject, draft.attribute, speaker)
 
 
 def _says(row: PieceRow) -> Statement:
-    subject = texts.comparable(row.subject) if row.subject else None
+    return _statement(row.text, row.topic, row.subject, row.attribute, row.speaker)
+
+
+def _statement(text: str, topic: str, subject: str | None, attribute: str | None, speaker: str | None) -> Statement:
+    """A text with the comparable names of what it is about, and of who says it: without a speaker, the subject."""
+    about = texts.comparable(subject) if subject else None
     return Statement(
-        text=row.text,
-        topic=row.topic,
-        subject=subject,
-        attribute=texts.comparable(row.attribute) if row.attribute else None,
-        who=texts.comparable(row.speaker) if row.speaker else subject,
+        text=text,
+        topic=topic,
+        subject=about,
+        attribute=texts.comparable(attribute) if attribute else None,
+        who=texts.comparable(speaker) if speaker else about,
     )
 
 

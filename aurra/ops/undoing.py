@@ -59,9 +59,7 @@ async def restore(ctx: Context, request: Restore) -> Restored:
             quotes=memories,
         )
 
-    print_ = writing.fingerprint(ctx, "transactions.restore", request)
-    with writing.in_flight(ctx, print_):
-        return await writing.write_alone(ctx, print_, Restored, decide)
+    return await writing.once_alone(ctx, "transactions.restore", request, Restored, decide)
 
 
 async def _receipt(ctx: Context, tx: Transaction, number: int) -> list[ReceiptVersion]:

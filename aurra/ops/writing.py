@@ -83,6 +83,13 @@ async def write_alone(ctx: Context, print_: Fingerprint | None, answer: type[A],
     return await _committed(ctx, print_, answer, Needs(key=print_.key if print_ else None), decide=decide)
 
 
+async def once_alone(ctx: Context, operation: str, request: Request, answer: type[A], decide: Decide) -> A:
+    """As `write_alone`, once for the request's idempotency key. Raises Conflict while its first request is running."""
+    print_ = fingerprint(ctx, operation, request)
+    with in_flight(ctx, print_):
+        return await write_alone(ctx, print_, answer, decide)
+
+
 async def _committed(
     ctx: Context,
     print_: Fingerprint | None,

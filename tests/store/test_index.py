@@ -22,18 +22,33 @@ from aurra.store import ledger, migrate, search, segments
 from aurra.store.queries import load
 from aurra.store.search import Scope
 from tests.conftest import Account, MakeAccount
-from tests.plain import connected, execute
+from tests.plain import connected, execute, own_database
 
 EXACT_UP_TO = 40
 Json = dict[str, Any]
 
 
 @pytest.fixture(scope="module", params=["none", "minilm"])
-async def service(request: pytest.FixtureRequest, dsn: str) -> AsyncIterator[Service]:
-    """A service for which forty memories are many; without and with vectors. It runs jobs when a test says so."""
+def embedder(request: pytest.FixtureRequest) -> str:
+    """Without and with vectors."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+async def dsn(dsn: str, embedder: str) -> AsyncIterator[str]:
+    """A database of its own: the first service on it decides on the embedder."""
+    assert embedder
+    async with own_database(dsn) as own:
+        yield own
+
+
+@pytest.fixture(scope="module")
+async def service(dsn: str, embedder: str) -> AsyncIterator[Service]:
+    """A service for which forty memories are many. It runs jobs when a test says so."""
     await migrate.migrate(dsn)
-    settings = {"AURRA_EXACT_UP_TO": str(EXACT_UP_TO), "AURRA_EMBEDDER": request.param}
+    settings = {"AURRA_EXACT_UP_TO": str(EXACT_UP_TO), "AURRA_EMBEDDER": embedder}
     async with open_service(read_settings(settings), dsn) as running:
+        assert (running.embedder is None) == (embedder == "none")
         yield running
 
 
@@ -435,10 +450,13 @@ async def sketched(service: Service, account: Account, tenants: list[str]) -> No
         service.embedder = model
 
 
+OWN_VECTORS = pytest.mark.parametrize("embedder", ["none"], indirect=True)
+"""Where vectors are the test's own, the service has none to make."""
+
+
+@OWN_VECTORS
 async def test_t6_nothing_near_is_lost(account: Account, service: Service, dsn: str) -> None:
     """T6, short: the ten nearest of small and large tenants beside one another, against brute force."""
-    if service.embedder is not None:
-        pytest.skip("vectors are the test's own")
     made = await with_vectors(service, account, dsn, {"a": 10, "b": 400, "c": 3000})
     await sketched(service, account, list(made))
     assert await rows_of(dsn, account, "segment_sketch") > 0
@@ -446,11 +464,10 @@ async def test_t6_nothing_near_is_lost(account: Account, service: Service, dsn: 
         assert await recall(service, account, tenant, texts, vectors, 20) >= 0.99, tenant
 
 
+@OWN_VECTORS
 @pytest.mark.long
 async def test_t6_among_a_hundred_thousand(account: Account, service: Service, dsn: str) -> None:
     """T6: 10, 400 and 20,000 memories among 100,000."""
-    if service.embedder is not None:
-        pytest.skip("vectors are the test's own")
     made = await with_vectors(service, account, dsn, {"a": 10, "b": 400, "c": 20_000, "d": 79_590})
     await sketched(service, account, list(made))
     for tenant, (texts, vectors) in made.items():

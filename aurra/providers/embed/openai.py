@@ -13,11 +13,10 @@ import httpx2
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from openai import AsyncOpenAI
 
 from aurra.errors import ProviderError, Unavailable
 from aurra.providers.base import Secret, outside
-from aurra.providers.llm import http
+from aurra.providers.llm.openai import open_client
 from aurra.providers.llm.retry import Failure, failure_of, unusable, within_budget
 
 WINDOW = 2_000
@@ -64,13 +63,7 @@ class OpenAIEmbedder:
         self._asked_dimension = asked_dimension
         self._suffix = suffix
         self._budget_seconds = budget_seconds
-        client = http.open_client(budget_seconds, None)
-        # Without any key the library would take the environment's.
-        key = api_key.reveal() if api_key else "none"
-        self._client = AsyncOpenAI(
-            api_key=key, base_url=base_url, max_retries=0, timeout=client.timeout, http_client=client
-        )
-        http.seal(client, self._client.auth_headers if api_key else {})
+        self._client = open_client(base_url, api_key, budget_seconds)
 
     @property
     def name(self) -> str:

@@ -58,6 +58,18 @@ class _Answer(msgspec.Struct):
     usage: _Usage | None = None
 
 
+def open_client(
+    base_url: str, api_key: Secret | None, budget_seconds: float, transport: httpx2.AsyncBaseTransport | None = None
+) -> AsyncOpenAI:
+    """A client of that address, which repeats nothing by itself and sends the key nowhere else."""
+    client = http.open_client(budget_seconds, transport)
+    # Without any key the library would take the operator's from the environment.
+    key = api_key.reveal() if api_key else "none"
+    opened = AsyncOpenAI(api_key=key, base_url=base_url, max_retries=0, timeout=client.timeout, http_client=client)
+    http.seal(client, opened.auth_headers if api_key else {})
+    return opened
+
+
 class OpenAIModel:
     """A LanguageModel over `AsyncOpenAI`."""
 
@@ -77,13 +89,7 @@ class OpenAIModel:
         self._base_url = base_url
         self._extra = extra
         self._budget_seconds = budget_seconds
-        client = http.open_client(budget_seconds, transport)
-        # Without any key the library would take the operator's from the environment.
-        key = api_key.reveal() if api_key else "none"
-        self._client = AsyncOpenAI(
-            api_key=key, base_url=base_url, max_retries=0, timeout=client.timeout, http_client=client
-        )
-        http.seal(client, self._client.auth_headers if api_key else {})
+        self._client = open_client(base_url, api_key, budget_seconds, transport)
 
     async def complete(self, *, system: str, user: str, schema: dict[str, Any], schema_name: str) -> Completion:
         """One object that fits the schema, by the surest rung that this end point and model have."""
