@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from aurra import chain, citations, instants, support, texts
+from aurra import chain, citations, instants, support
 from aurra.citations import Evidence, Grounded
 from aurra.context import Context
-from aurra.errors import BadRequest, ProviderError, Unavailable
+from aurra.errors import Unavailable
 from aurra.ids import Ids
 from aurra.ops import models, proving, searching, views
 from aurra.ops.registry import operation
@@ -105,21 +105,21 @@ async def _by_model(
     as_of: dt.datetime | None,
     asked_about: Sequence[str],
 ) -> Made:
-    """The model's answer, verified. No connection is held while it thinks."""
+    """The model's answer, verified."""
     prompt = citations.prompt(request.question, evidence, as_of)
-    async with models.opened(ctx, choice) as model:
-        completion = await model.complete(
-            system=citations.SYSTEM, user=prompt, schema=citations.SCHEMA, schema_name="answer"
-        )
-        name = model.model
-    try:
-        texts.require_storable(completion.value)
-        sentences = msgspec.convert(completion.value.get("sentences"), list[citations.Sentence])
-    except (msgspec.ValidationError, BadRequest):
-        raise ProviderError(choice.provider, "The model's answer does not have the form that was asked for.") from None
-    grounded = citations.verify(sentences, evidence, as_of, strict=request.strict, asked_about=asked_about)
+    answered = await models.ask(
+        ctx,
+        choice,
+        citations.Sentence,
+        field="sentences",
+        system=citations.SYSTEM,
+        user=prompt,
+        schema=citations.SCHEMA,
+        schema_name="answer",
+    )
+    grounded = citations.verify(answered.items, evidence, as_of, strict=request.strict, asked_about=asked_about)
     prompt_hash = hashlib.sha256(chain.canonical([citations.SYSTEM, citations.SCHEMA, prompt])).digest()
-    asked = Asked(provider=choice.provider, model=name, rung=completion.rung, prompt_hash=prompt_hash)
+    asked = Asked(provider=choice.provider, model=answered.model, rung=answered.rung, prompt_hash=prompt_hash)
     return Made(result=result, grounded=grounded, asked=asked)
 
 

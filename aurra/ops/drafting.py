@@ -7,11 +7,11 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from aurra import extraction, instants, texts
+from aurra import extraction, instants
 from aurra.changes import Embedded
 from aurra.context import Context
 from aurra.drafts import Draft, Labels, Turn, said
-from aurra.errors import BadRequest, ProviderError
+from aurra.errors import BadRequest
 from aurra.ops import checks, embedding, models
 from aurra.providers.base import ModelChoice
 from aurra.types.memories import Extraction, MemoryWrite, Message
@@ -53,13 +53,14 @@ async def prepare(
     """The drafts of a request, or of turns that stand for its messages. Raises BadRequest and Unprocessable naming the
     field, ProviderError for a model."""
     _check(request)
-    auto = request.auto_supersede
+    auto = ctx.caller.settings.auto_supersede_default if request.auto_supersede is None else request.auto_supersede
+    choice = await models.choose(ctx, request.llm) if auto or request.messages is not None else None
     if request.content is not None:
         prepared = await _content(ctx, request, label)
     else:
-        prepared = await _messages(ctx, request, dialog, label, _turns(request) if turns is None else turns)
-    prepared.auto_supersede = ctx.caller.settings.auto_supersede_default if auto is None else auto
-    prepared.choice = await models.choose(ctx, request.llm) if prepared.auto_supersede else None
+        prepared = await _messages(ctx, request, dialog, label, _turns(request) if turns is None else turns, choice)
+    prepared.auto_supersede = auto
+    prepared.choice = choice if auto else None
     return prepared
 
 
@@ -140,9 +141,11 @@ async def _content(ctx: Context, request: MemoryWrite, label: str) -> Prepared:
     )
 
 
-async def _messages(ctx: Context, request: MemoryWrite, dialog: int, label: str, turns: list[Turn]) -> Prepared:
+async def _messages(
+    ctx: Context, request: MemoryWrite, dialog: int, label: str, turns: list[Turn], choice: ModelChoice | None
+) -> Prepared:
     common = _common(ctx, request, label)
-    extracted = await _facts(ctx, request, turns)
+    extracted = await _facts(ctx, request, turns, choice)
     how = extracted.how
     record = {key: value for key, value in msgspec.to_builtins(how).items() if value is not None}
     drafts = [
@@ -189,9 +192,8 @@ def _last_of_each_slot(drafts: list[Draft]) -> list[Draft]:
     ]
 
 
-async def _facts(ctx: Context, request: MemoryWrite, turns: list[Turn]) -> Extracted:
-    """The facts of the turns, by the request's model if it has one."""
-    choice = await models.choose(ctx, request.llm)
+async def _facts(ctx: Context, request: MemoryWrite, turns: list[Turn], choice: ModelChoice | None) -> Extracted:
+    """The facts of the turns, by the model if there is one."""
     if request.extraction == "verbatim":
         facts = extraction.verbatim(turns)
         return Extracted(how=Extraction(mode="verbatim"), facts=facts, proposed=len(facts))
@@ -238,28 +240,24 @@ def turn(session_id: str | None, position: int, message: Message, at: str) -> Tu
 
 async def _by_model(ctx: Context, choice: ModelChoice, turns: list[Turn]) -> Extracted:
     """What holds of the facts that a model proposes."""
-    async with models.opened(ctx, choice) as model:
-        completion = await model.complete(
-            system=extraction.SYSTEM,
-            user=extraction.prompt(turns),
-            schema=extraction.SCHEMA,
-            schema_name="facts",
-        )
-    try:
-        texts.require_storable(completion.value)
-        proposed = msgspec.convert(completion.value.get("facts"), list[extraction.Proposed])
-    except (msgspec.ValidationError, BadRequest):
-        raise ProviderError(choice.provider, "The model's answer does not have the form that was asked for.") from None
-    checked = extraction.check(turns, proposed)
+    answered = await models.ask(
+        ctx,
+        choice,
+        extraction.Proposed,
+        field="facts",
+        system=extraction.SYSTEM,
+        user=extraction.prompt(turns),
+        schema=extraction.SCHEMA,
+        schema_name="facts",
+    )
+    checked = extraction.check(turns, answered.items)
     dropped = {
         "their quotes are not in the source": checked.unquoted,
         "they name dates that their quotes do not bear out": checked.undated,
     }
     return Extracted(
-        how=Extraction(
-            mode="llm", provider=choice.provider, model=choice.model, prompt_version=extraction.PROMPT_VERSION
-        ),
+        how=how(choice),
         facts=checked.facts,
-        proposed=len(proposed),
+        proposed=len(answered.items),
         warnings=[f"{count} proposed facts were dropped: {why}." for why, count in dropped.items() if count],
     )

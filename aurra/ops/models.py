@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from aurra import texts
 from aurra.context import Context
 from aurra.errors import BadRequest, CannotStart, ProviderError, Unavailable
 from aurra.providers.base import Completion, LanguageModel, ModelChoice, Secret
@@ -19,6 +20,7 @@ from aurra.store import providers
 from aurra.store.providers import ProviderRow
 from aurra.types.common import LlmChoice
 
+T = TypeVar("T")
 WAIT_SHARE = 0.1
 """Of the budget, that a call waits for a place among those of its account."""
 
@@ -84,6 +86,40 @@ async def opened(ctx: Context, choice: ModelChoice) -> AsyncGenerator[LanguageMo
         yield _Bounded(ctx, choice, model)
     finally:
         await model.close()
+
+
+class Listed(msgspec.Struct, Generic[T], frozen=True):
+    """What a model answered: the items of the one list that was asked for; its name, and the rung of the ladder."""
+
+    items: list[T]
+    model: str
+    rung: str
+
+
+async def ask(
+    ctx: Context,
+    choice: ModelChoice,
+    kind: type[T],
+    *,
+    field: str,
+    system: str,
+    user: str,
+    schema: dict[str, Any],
+    schema_name: str,
+) -> Listed[T]:
+    """The items of the list `field` of the model's answer. No connection to the database is held while it thinks.
+
+    Raises ProviderError, also where the answer does not have the form, or holds text that cannot be stored.
+    """
+    async with opened(ctx, choice) as model:
+        completion = await model.complete(system=system, user=user, schema=schema, schema_name=schema_name)
+        name = model.model
+    try:
+        texts.require_storable(completion.value)
+        items = msgspec.convert(completion.value.get(field), list[kind])
+    except (msgspec.ValidationError, BadRequest):
+        raise ProviderError(choice.provider, "The model's answer does not have the form that was asked for.") from None
+    return Listed(items, name, completion.rung)
 
 
 def _of_request(ctx: Context, llm: LlmChoice) -> ModelChoice | None:

@@ -9,7 +9,7 @@ from aurra import superseding, texts
 from aurra.changes import Embedded
 from aurra.context import Context
 from aurra.drafts import Draft
-from aurra.errors import AurraError, ProviderError
+from aurra.errors import AurraError
 from aurra.ops import models, searching
 from aurra.ops.drafting import Prepared
 from aurra.providers.base import ModelChoice
@@ -207,12 +207,14 @@ def _leave(cases: Sequence[_Case]) -> None:
 
 
 async def _decisions(ctx: Context, choice: ModelChoice, prompt: str) -> list[Decision]:
-    async with models.opened(ctx, choice) as model:
-        completion = await model.complete(
-            system=superseding.SYSTEM, user=prompt, schema=superseding.SCHEMA, schema_name="decisions"
-        )
-    try:
-        texts.require_storable(completion.value)
-        return msgspec.convert(completion.value.get("decisions"), list[Decision])
-    except msgspec.ValidationError:
-        raise ProviderError(choice.provider, "The model's answer does not have the form that was asked for.") from None
+    answered = await models.ask(
+        ctx,
+        choice,
+        Decision,
+        field="decisions",
+        system=superseding.SYSTEM,
+        user=prompt,
+        schema=superseding.SCHEMA,
+        schema_name="decisions",
+    )
+    return answered.items
