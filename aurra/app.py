@@ -17,7 +17,7 @@ from aurra.context import Clock, Service, database_clock
 from aurra.errors import AurraError, BadRequest, CannotStart, NotFound, Unavailable
 from aurra.faces import openapi, rest
 from aurra.ops import OPERATIONS
-from aurra.ops.following import following, open_first
+from aurra.ops.following import follow, open_first
 from aurra.ops.models import default_model
 from aurra.providers import outgoing
 from aurra.providers.base import LanguageModel, ModelChoice
@@ -51,23 +51,28 @@ async def open_service(settings: Settings, dsn: str, clock: Clock = database_clo
             secret_keys=secret_keys,
             clock=clock,
         )
-        async with following(service):
+        try:
             yield service
             # Whoever asked may be gone; what was begun is finished.
             await asyncio.gather(*service.tasks)
+        finally:
+            if service.embedder is not None:
+                await service.embedder.close()
     finally:
         await database.close()
 
 
 @contextlib.asynccontextmanager
 async def working(service: Service) -> AsyncGenerator[None]:
-    """While open, this process does the jobs that fall due; one that is under way at the end is left to its lease."""
-    task = asyncio.create_task(jobs.work(service))
+    """While open, this process does the jobs that fall due, and follows a switch of the embedder within seconds. A job that
+    is under way at the end is left to its lease."""
+    tasks = [asyncio.create_task(jobs.work(service)), asyncio.create_task(follow(service))]
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait((task,))
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 def _opener(settings: Settings) -> Callable[[ModelChoice], LanguageModel]:

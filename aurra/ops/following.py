@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
 
 import structlog
 
@@ -65,20 +64,8 @@ def _tell_difference(settings: Settings, row: EmbedderRow) -> None:
         )
 
 
-@contextlib.asynccontextmanager
-async def following(service: Service) -> AsyncGenerator[None]:
-    """While open, the service's embedder is the installation's within seconds; the last one is closed at the end."""
-    task = asyncio.create_task(_follow(service))
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait((task,))
-        if service.embedder is not None:
-            await service.embedder.close()
-
-
-async def _follow(service: Service) -> None:
+async def follow(service: Service) -> None:
+    """Keeps the service's embedder the installation's, until cancelled."""
     before: Embedder | None = None
     try:
         while True:
