@@ -64,8 +64,8 @@ async def open_service(settings: Settings, dsn: str, clock: Clock = database_clo
 
 @contextlib.asynccontextmanager
 async def working(service: Service) -> AsyncGenerator[None]:
-    """While open, this process does the jobs that fall due, and follows a switch of the embedder within seconds. A job that
-    is under way at the end is left to its lease."""
+    """While open, this process does the jobs that fall due, and follows a switch of the embedder within seconds. A job
+    that is under way at the end is left to its lease."""
     tasks = [asyncio.create_task(jobs.work(service)), asyncio.create_task(follow(service))]
     try:
         yield
