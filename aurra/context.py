@@ -44,6 +44,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     settings: AgentSettings
     trust: int = NORMAL_TRUST
     """What this key writes never supersedes what one of higher trust wrote."""
+    up_to: int | None = None
+    """The newest transaction that this key may know of; None is no ceiling."""
 
 
 def caller_of(row: KeyRow) -> Caller:
@@ -54,6 +56,7 @@ def caller_of(row: KeyRow) -> Caller:
         scopes=frozenset(row.scopes),
         tenant_id=row.tenant_id,
         trust=row.trust,
+        up_to=row.up_to,
         settings=msgspec.json.decode(row.settings, type=AgentSettings),
     )
 

@@ -5,6 +5,7 @@ The checksum (CRC-32, base 62) lets a mistyped key be refused without a look-up.
 its plain SHA-256 is what is stored: there is nothing to guess, and a slow hash would cost 10,000 times more a request.
 """
 
+import datetime as dt
 import hashlib
 import hmac
 import re
@@ -34,6 +35,21 @@ BUNDLES: dict[str, tuple[str, ...]] = {
 TRUSTS = {"low": 1, "normal": 2, "high": 3}
 """What a key writes never supersedes what a key of higher trust wrote."""
 _FORM = re.compile(r"aurra_(live|test)_([0-9A-Za-z]{8})([0-9A-Za-z]{43})([0-9A-Za-z]{6})")
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What a key may, until when, and from where."""
+
+    scopes: list[str]
+    tenant_id: str | None = None
+    """The one tenant it is pinned to; None is not pinned."""
+    trust: int = TRUSTS["normal"]
+    name: str = ""
+    expires_at: dt.datetime | None = None
+    networks: list[str] = []
+    """CIDRs that it may be used from; none is anywhere."""
+    up_to: int | None = None
+    """The newest transaction that it may know of."""
 
 
 class NewKey(msgspec.Struct, frozen=True):

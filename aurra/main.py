@@ -19,7 +19,7 @@ from aurra.app import build_app, open_service, working
 from aurra.errors import CannotStart
 from aurra.faces import cli, story
 from aurra.faces.wire import LimitedProtocol
-from aurra.keys import SCOPES
+from aurra.keys import SCOPES, Terms
 from aurra.settings import Settings, read_settings
 from aurra.store import migrate, provision
 from aurra.store.accounts import Directory, open_directory
@@ -52,7 +52,7 @@ async def _seed(settings: Settings, name: str) -> None:
     async with provision.database(settings) as dsn:
         async with open_directory(dsn) as directory:
             account = await directory.create_account(name, "enterprise", at=story.BEGINNING)
-            key = await directory.create_key(account, list(SCOPES))
+            key = await directory.create_key(account, Terms(scopes=list(SCOPES)))
         async with open_service(settings, dsn) as service:
             await story.play(service, account.id)
     click.echo(f"Aurra: the account {name!r} has {len(story.STEPS)} transactions of 2026; its key, shown this once:\n")
@@ -136,7 +136,7 @@ async def _welcome(directory: Directory, url: str) -> str:
         another = f"{_command()} keys create --account {counts[0][0]}"
         return f"Aurra: your data is kept: {kept}\n       for another key: {another}"
     account = await directory.create_account("default", "enterprise")
-    key = await directory.create_key(account, list(SCOPES))
+    key = await directory.create_key(account, Terms(scopes=list(SCOPES)))
     return f"""
 Aurra: made the account 'default'; its key, shown this once:
 

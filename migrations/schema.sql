@@ -130,7 +130,19 @@ CREATE TABLE public.api_key (
     expires_at timestamp with time zone,
     revoked_at timestamp with time zone,
     trust smallint DEFAULT 2 NOT NULL,
-    CONSTRAINT api_key_trust CHECK (((trust >= 1) AND (trust <= 3)))
+    name text DEFAULT ''::text NOT NULL,
+    created_by text DEFAULT 'operator'::text NOT NULL,
+    networks text[] DEFAULT '{}'::text[] NOT NULL,
+    up_to bigint,
+    previous_hash bytea,
+    previous_until timestamp with time zone,
+    signing_sealed bytea,
+    signing_sealed_by text,
+    last_used_at timestamp with time zone,
+    CONSTRAINT api_key_previous_ends CHECK (((previous_hash IS NULL) = (previous_until IS NULL))),
+    CONSTRAINT api_key_signing_is_sealed CHECK (((signing_sealed IS NULL) = (signing_sealed_by IS NULL))),
+    CONSTRAINT api_key_trust CHECK (((trust >= 1) AND (trust <= 3))),
+    CONSTRAINT api_key_up_to CHECK ((up_to >= 0))
 );
 ALTER TABLE ONLY public.api_key FORCE ROW LEVEL SECURITY;
 ALTER TABLE public.api_key OWNER TO aurra_owner;

@@ -15,7 +15,7 @@ import pytest
 from aurra import sealing
 from aurra.app import build_app, open_service
 from aurra.context import Service
-from aurra.keys import parse_scopes
+from aurra.keys import Terms, parse_scopes
 from aurra.settings import read_settings
 from aurra.store import migrate
 from aurra.store.accounts import AccountRow, open_directory
@@ -127,7 +127,7 @@ async def make_account(app: Any, dsn: str) -> AsyncIterator[MakeAccount]:
 
         async with open_directory(dsn) as directory:
             row = of or await directory.create_account(f"test-{uuid4()}", plan)
-            raw = (await directory.create_key(row, parse_scopes(scopes), **key)).raw
+            raw = (await directory.create_key(row, Terms(scopes=parse_scopes(scopes), **key))).raw
         client = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app), base_url="http://aurra", headers={"Authorization": f"Bearer {raw}"}
         )

@@ -114,10 +114,10 @@ def keys_group() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print {key, id, account}.")
 def create_key(account_name: str, scopes: str, trust: str, as_json: bool) -> None:
     """Make a key and print it, once."""
-    wanted = keys.parse_scopes(scopes)
+    terms = keys.Terms(scopes=keys.parse_scopes(scopes), trust=keys.TRUSTS[trust])
 
     async def work(directory: Directory) -> keys.NewKey:
-        return await directory.create_key(await directory.get_account(account_name), wanted, trust=keys.TRUSTS[trust])
+        return await directory.create_key(await directory.get_account(account_name), terms)
 
     key = _directory(work)
     shown = {"key": key.raw, "id": key.key_id, "account": account_name}

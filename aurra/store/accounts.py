@@ -9,7 +9,6 @@ from uuid import UUID, uuid4
 import msgspec
 
 from aurra import chain, keys, plans
-from aurra.changes import NORMAL_TRUST
 from aurra.errors import CannotStart
 from aurra.sealing import CannotOpen, KeyRing
 from aurra.store import ledger, pool, providers, verifying
@@ -46,6 +45,12 @@ class KeyRow(msgspec.Struct, frozen=True):
     settings: str
     expires_at: dt.datetime | None
     revoked_at: dt.datetime | None
+    networks: list[str]
+    up_to: int | None
+    previous_hash: bytes | None
+    previous_until: dt.datetime | None
+    signing_sealed: bytes | None
+    signing_sealed_by: str | None
 
 
 class Text(msgspec.Struct, frozen=True):
@@ -109,24 +114,10 @@ class Directory:
             meter = plans.state(head.writes_limit, head.meter, head.at).meter
             await tx.execute(_Q["start_grace"], grace_from=meter.grace_from)
 
-    async def create_key(
-        self, account: AccountRow, scopes: list[str], tenant_id: str | None = None, trust: int = NORMAL_TRUST
-    ) -> keys.NewKey:
+    async def create_key(self, account: AccountRow, terms: keys.Terms) -> keys.NewKey:
         """A new key of the account; its raw form is nowhere but in the answer."""
-        key = keys.make_key()
         async with self._act(account.id) as tx:
-            at = await now(tx)
-            await tx.execute(
-                _Q["create_key"],
-                key_id=key.key_id,
-                secret_hash=key.secret_hash,
-                last_four=key.last_four,
-                scopes=scopes,
-                tenant_id=tenant_id,
-                trust=trust,
-                at=at,
-            )
-        return key
+            return await add_key(tx, terms, created_by="operator")
 
     async def list_keys(self) -> list[ListedKey]:
         """All keys, without anything secret."""
@@ -215,6 +206,21 @@ async def now(tx: Transaction) -> dt.datetime:
     row = await tx.row(_Q["now"], Now)
     assert row is not None
     return row.at
+
+
+async def add_key(tx: Transaction, terms: keys.Terms, created_by: str) -> keys.NewKey:
+    """A new key of the transaction's account."""
+    key = keys.make_key()
+    await tx.execute(
+        _Q["create_key"],
+        **msgspec.structs.asdict(terms),
+        key_id=key.key_id,
+        secret_hash=key.secret_hash,
+        last_four=key.last_four,
+        created_by=created_by,
+        at=await now(tx),
+    )
+    return key
 
 
 async def find_key(tx: Transaction, key_id: str) -> list[KeyRow]:

@@ -43,8 +43,10 @@ SELECT clock_timestamp() AS at
 
 -- name: create_key
 -- A key by its hash.
-INSERT INTO api_key (company_id, key_id, secret_hash, last_four, scopes, tenant_id, trust, settings, created_at)
-VALUES (:company_id, :key_id, :secret_hash, :last_four, :scopes, :tenant_id, :trust, '{}', :at)
+INSERT INTO api_key (company_id, key_id, secret_hash, last_four, scopes, tenant_id, trust, name, expires_at, networks, up_to,
+                     settings, created_at, created_by)
+VALUES (:company_id, :key_id, :secret_hash, :last_four, :scopes, :tenant_id, :trust, :name, :expires_at, :networks, :up_to,
+        '{}', :at, :created_by)
 
 -- name: list_keys -> ListedKey
 -- All keys of all accounts, without anything secret.
@@ -58,7 +60,8 @@ WHERE k.key_id = :key_id AND a.company_id = k.company_id RETURNING a.name AS val
 
 -- name: presented_key -> KeyRow
 -- The key that a caller presents, before its account is known (row-level security shows that one key only).
-SELECT company_id, key_id, secret_hash, scopes, tenant_id, trust, settings, expires_at, revoked_at
+SELECT company_id, key_id, secret_hash, scopes, tenant_id, trust, settings, expires_at, revoked_at, networks, up_to,
+       previous_hash, previous_until, signing_sealed, signing_sealed_by
 FROM api_key WHERE key_id = :key_id
 
 -- name: key_settings -> Text

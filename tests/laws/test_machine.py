@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from aurra.app import build_app, open_service
-from aurra.keys import parse_scopes
+from aurra.keys import Terms, parse_scopes
 from aurra.settings import read_settings
 from aurra.store import migrate
 from aurra.store.accounts import Directory, open_directory
@@ -77,7 +77,7 @@ class Stage:
 
         async def make() -> str:
             row = await self._directory.create_account(f"machine-{uuid4()}", "enterprise")
-            return (await self._directory.create_key(row, parse_scopes("full"))).raw
+            return (await self._directory.create_key(row, Terms(scopes=parse_scopes("full")))).raw
 
         return self._runner.run(make())
 

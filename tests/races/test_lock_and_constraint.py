@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from aurra.app import build_app, open_service
-from aurra.keys import parse_scopes
+from aurra.keys import Terms, parse_scopes
 from aurra.ops import committing
 from aurra.ops.committing import Outcome, Write
 from aurra.settings import read_settings
@@ -73,7 +73,7 @@ async def race(dsn: str, slots: int) -> Played:
     async with contextlib.AsyncExitStack() as stack:
         directory = await stack.enter_async_context(open_directory(dsn))
         account = await directory.create_account(f"race {uuid4()}", "enterprise")
-        key = (await directory.create_key(account, parse_scopes("full"))).raw
+        key = (await directory.create_key(account, Terms(scopes=parse_scopes("full")))).raw
         clients = [await stack.enter_async_context(_client(stack, await _service(stack, dsn), key)) for _ in range(2)]
         for slot in range(slots):
             memory = (await _write(clients[0], slot)).json()["memory_id"]
