@@ -31,8 +31,8 @@ run: $(VENV)/.run  ## embedded Postgres, an account, a key, the service on PORT
 seed: $(VENV)/.run  ## the README's dated story, in an account of its own; prints its key
 	@exec $(BIN)/aurra seed
 
-test: $(VENV)/.dev  ## everything but the long variants
-	@$(BIN)/python -m pytest -m "not long"
+test: $(VENV)/.dev  ## everything but the long variants; two processes, each with a PostgreSQL of its own
+	@$(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile
 
 test-long: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m long --timeout 3600

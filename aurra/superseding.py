@@ -197,6 +197,7 @@ _STATES: tuple[tuple[re.Pattern[str], float], ...] = tuple(
         (rf"(?:lives?|resides?|(?:{_IS} )?(?:based|located|headquartered|living)) (?:in|at)(?: the)?", 0.9),
         (r"reports? to(?: the)?", 0.9),
         (rf"{_IS} married to", 0.9),
+        (rf"{_IS} (?:called|named)", 0.88),
         (rf"{_NAMED_PROPERTY} {_IS}(?: (?:set to|at|the))?", 0.9),
         (rf"(?:works?|{_IS} (?:employed|working)) (?:for|at|by)(?: the)?", 0.88),
         (rf"{_IS} (?:set to|due (?:on|by|in)|scheduled for)(?: the)?", 0.88),
@@ -209,13 +210,36 @@ _COUNTS = re.compile(
     r"(?: (?:up to|at most|at least|exactly|only))?$"
 )
 _COUNT_CONFIDENCE = 0.86
+_HOURS = re.compile(r"\b(?:opens?|closes?|wakes? up|gets? up|goes to (?:bed|sleep)) at$")
+_PLACES = re.compile(r"\b\w+s (?:in|on|at|from) (?:the )?\w+$")
+"""Before a number: "sits in room 214", "runs on Postgres 15", "leaves from platform 4"."""
+_ON = re.compile(rf"{_IS} on(?: the| an?)?$")
+_STEP = frozenset({"plan", "tier", "level", "subscription"})
+"""After a value: "is on the pro plan"."""
+_EXCLUSIVE: tuple[frozenset[str], ...] = tuple(
+    frozenset(words.split())
+    for words in (
+        "single engaged married separated divorced widowed",
+        "vegetarian vegan pescatarian",
+        "employed unemployed retired",
+        "open closed",
+        "enabled disabled",
+        "active inactive suspended",
+        "online offline",
+        "pending approved rejected",
+        "paid unpaid",
+        "public private",
+    )
+)
+"""After "is", in one sentence and the other: the one ends the other."""
+_EXCLUSIVE_CONFIDENCE = 0.88
 _ONE_OF_SEVERAL = re.compile(
     r"\b(?:sister|brother|sibling|friend|son|daughter|child|kid|cousin|aunt|uncle|niece|nephew|cat|dog|pet|colleague|"
     r"neighbou?r|teacher|client|customer|employee|student|roommate|parent)s?\b"
 )
 """Of "Kim's sister": Kim may have another."""
 _VAGUE_SUBJECT = re.compile(r"^(?:the|a|an)\b")
-_NUMBER = re.compile(r"[$€£]?[0-9][0-9.,]*[%kKmM€]?")
+_NUMBER = re.compile(r"[$€£]?[0-9][0-9.,]*(?::[0-9]{2})?(?:[%kKmM€]|[ap]m)?")
 _FILLERS = frozenset({"now", "currently", "presently"})
 _MOST_VALUE_WORDS = 4
 _MOST_TAIL_WORDS = 5
@@ -270,25 +294,38 @@ def _replaces(new: _Words, old: _Words, *, is_one_speaker: bool) -> float:
     if any(_BLOCKS.search(" ".join(words.compared)) for words in (new, old)):
         return 0.0
     head, tail = _shared(new.compared, old.compared)
-    # "New York", "New Orleans": what values begin with alike belongs to them.
-    while head > 1 and new.written[head - 1][:1].isupper() and old.written[head - 1][:1].isupper():
-        head -= 1
+    # "New York", "New Orleans": what names begin with alike belongs to them.
+    if all(words.written[head : head + 1] and words.written[head][0].isupper() for words in (new, old)):
+        while head > 1 and new.written[head - 1][:1].isupper() and old.written[head - 1][:1].isupper():
+            head -= 1
     values = [words.written[head : len(words.written) - tail] for words in (new, old)]
     if tail > _MOST_TAIL_WORDS or not all(_is_one_value(value) for value in values):
         return 0.0
-    return _confidence(" ".join(new.compared[:head]), values)
-
-
-def _confidence(before: str, values: Sequence[Sequence[str]]) -> float:
-    """By what stands before the value."""
-    found = next((confidence for form, confidence in _STATES if form.search(before)), 0.0)
-    if (
-        not found
-        and _COUNTS.search(before)
-        and all(len(value) == 1 and _NUMBER.fullmatch(value[0]) for value in values)
-    ):
-        found = _VAGUE_CONFIDENCE if _VAGUE_SUBJECT.match(before) else _COUNT_CONFIDENCE
+    before, after = " ".join(new.compared[:head]), new.compared[len(new.compared) - tail :]
+    found = _of_state(before, after, values) or _of_number(before, values)
     return min(found, _VAGUE_CONFIDENCE) if _ONE_OF_SEVERAL.search(before) else found
+
+
+def _of_state(before: str, after: Sequence[str], values: Sequence[Sequence[str]]) -> float:
+    """By what stands before and after the value, and what excludes what."""
+    if _ON.search(before) and _STEP & set(after[:1]):
+        return _EXCLUSIVE_CONFIDENCE
+    if re.search(rf"(?:^|[\s'’]){_IS}$", before) and all(len(value) == 1 for value in values):
+        said = {value[0].lower() for value in values}
+        if any(said <= states for states in _EXCLUSIVE):
+            return _EXCLUSIVE_CONFIDENCE
+    return next((confidence for form, confidence in _STATES if form.search(before)), 0.0)
+
+
+def _of_number(before: str, values: Sequence[Sequence[str]]) -> float:
+    """By what stands before a number."""
+    if not all(len(value) == 1 and _NUMBER.fullmatch(value[0]) for value in values):
+        return 0.0
+    if _COUNTS.search(before):
+        return _VAGUE_CONFIDENCE if _VAGUE_SUBJECT.match(before) else _COUNT_CONFIDENCE
+    if _HOURS.search(before):
+        return _COUNT_CONFIDENCE
+    return _VAGUE_CONFIDENCE if _PLACES.search(before) else 0.0
 
 
 def _is_one_value(words: Sequence[str]) -> bool:

@@ -87,7 +87,11 @@ class Running:
 def serving(home: Path, embedder: str) -> Generator[Running]:
     """A service over `home`, ready when this is entered, stopped when it is left."""
     port = _free_port()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AURRA_", "DATABASE_"))}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AURRA_", "DATABASE_")) or name == "AURRA_LLM_ALLOWED_NETWORKS"
+    }
     environment |= {"AURRA_HOME": str(home), "PORT": str(port), "AURRA_EMBEDDER": embedder, "AURRA_LOG_LEVEL": "error"}
     process = subprocess.Popen(
         [sys.executable, "-m", "aurra.main", "serve"], env=environment, cwd=ROOT, stdout=subprocess.DEVNULL

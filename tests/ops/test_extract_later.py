@@ -69,7 +69,8 @@ async def claimed(service: Service, account: Account) -> Job:
 
 async def release(dsn: str, account: Account) -> None:
     """The leases of the account's jobs have run out, and every pause is over."""
-    await execute(dsn, f"UPDATE job SET leased_until = NULL, run_at = '-infinity' WHERE account = '{account.row.id}'")
+    past = "leased_until = leased_until - interval '1 hour', run_at = '-infinity'"
+    await execute(dsn, f"UPDATE job SET {past} WHERE account = '{account.row.id}'")
 
 
 async def waiting(dsn: str, account: Account) -> list[tuple[str, str]]:
