@@ -49,12 +49,12 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """The newest transaction that this key may know of; None is no ceiling."""
     networks: Networks = ()
     """Where it may be used from; none is anywhere."""
-    is_outgoing: bool = False
-    """Whether it came with the secret before the last rotation, which ends soon."""
+    secret_hash: bytes = b""
+    """Of the secret that was presented: the key's own, or the one before its last rotation."""
 
 
-def caller_of(row: KeyRow, *, is_outgoing: bool = False) -> Caller:
-    """The caller that a stored key makes."""
+def caller_of(row: KeyRow, secret_hash: bytes = b"") -> Caller:
+    """The caller that a stored key makes, presented by a secret."""
     return Caller(
         company_id=row.company_id,
         key_id=row.key_id,
@@ -63,7 +63,7 @@ def caller_of(row: KeyRow, *, is_outgoing: bool = False) -> Caller:
         trust=row.trust,
         up_to=row.up_to,
         networks=networks.read_networks(row.networks),
-        is_outgoing=is_outgoing,
+        secret_hash=secret_hash,
         settings=msgspec.json.decode(row.settings, type=AgentSettings),
     )
 

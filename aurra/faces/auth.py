@@ -44,7 +44,7 @@ async def _look_up(service: Service, secret_hash: bytes, key_id: str) -> Checked
     if at is not None:
         _require_not_ended(row, at, is_outgoing=is_outgoing)
     ends_at = min(filter(None, (row.expires_at, row.previous_until if is_outgoing else None)), default=None)
-    return Checked(caller=caller_of(row, is_outgoing=is_outgoing), begun=begun, at=at, ends_at=ends_at)
+    return Checked(caller=caller_of(row, secret_hash), begun=begun, at=at, ends_at=ends_at)
 
 
 def _of_secret(rows: list[KeyRow], secret_hash: bytes) -> KeyRow | None:

@@ -117,7 +117,8 @@ async def revoke_key(ctx: Context, request: ApiKeyRevoke) -> ApiKeyFound:
         at = await _now(ctx, tx)
         await api_keys.revoke(tx, row.key_id, at)
         revoked = _there(await api_keys.find(tx, row.key_id))
-    _tell(ctx, "a key was revoked", row.key_id)
+    if row.revoked_at is None:
+        _tell(ctx, "a key was revoked", row.key_id)
     return ApiKeyFound(api_key=_shown(revoked, at))
 
 
@@ -183,16 +184,19 @@ async def _claim(tx: Transaction, print_: Fingerprint, key_id: str, at: dt.datet
 
 
 async def _lock(ctx: Context, tx: Transaction, key_id: str) -> tuple[ApiKeyRow, ApiKeyRow]:
-    """The caller's own key as it is now, not as it was seconds ago, and the one to change. Raises the one 404 for a key
-    that it does not see, Forbidden for one that may more."""
-    if ctx.caller.is_outgoing:
-        raise Forbidden("This is the key's old secret; it changes no keys.", code="outgoing_secret")
+    """The caller's own key as it is now, not as it was seconds ago, and the one to change.
+
+    Raises the one 404 for a key that it does not see; Forbidden for one that may more, and where the caller came with an
+    old secret: one that could rotate its key would never end.
+    """
     if not keys.is_key_id(key_id):
         raise checks.missing("key")
     found = await api_keys.lock(tx, [ctx.caller.key_id, key_id])
     own = found.get(ctx.caller.key_id)
     if own is None or own.has_ended(await _now(ctx, tx)):
         raise NotAuthenticated("This key was revoked, or has expired, a moment ago.", code="revoked_key")
+    if not await api_keys.is_secret_of(tx, own.key_id, ctx.caller.secret_hash):
+        raise Forbidden("This is the key's old secret; it changes no keys.", code="outgoing_secret")
     keys.require_scope(frozenset(own.scopes), "keys:manage")
     row = _visible(ctx, found.get(key_id))
     _require_within(own, row.terms, "this key")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from aurra.keys import NewKey, Terms
+from aurra.keys import NewKey, Terms, same_secret
 from aurra.store.ledger import ANSWERS_KEPT
 from aurra.store.pool import Transaction
 from aurra.store.queries import load
@@ -40,6 +40,10 @@ class ApiKeyRow(msgspec.Struct, frozen=True):
         return self.revoked_at is not None or (self.expires_at is not None and self.expires_at <= at)
 
 
+class SecretHash(msgspec.Struct, frozen=True):
+    value: bytes
+
+
 class Claimed(msgspec.Struct, frozen=True):
     key: str
 
@@ -67,6 +71,12 @@ async def lock(tx: Transaction, key_ids: Iterable[str]) -> dict[str, ApiKeyRow]:
     """The keys there are of these; nobody else changes them until the transaction ends."""
     rows = await tx.rows(_Q["lock"], ApiKeyRow, key_ids=sorted(set(key_ids)))
     return {row.key_id: row for row in rows}
+
+
+async def is_secret_of(tx: Transaction, key_id: str, secret_hash: bytes) -> bool:
+    """Whether it is the secret that the key has, not one that it had."""
+    row = await tx.row(_Q["secret_hash"], SecretHash, key_id=key_id)
+    return row is not None and same_secret(secret_hash, row.value)
 
 
 async def change(tx: Transaction, key_id: str, terms: Terms) -> None:

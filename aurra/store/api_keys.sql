@@ -28,6 +28,10 @@ WHERE company_id = :company_id AND key_id = ANY(:key_ids::text[])
 ORDER BY key_id
 FOR NO KEY UPDATE
 
+-- name: secret_hash -> SecretHash
+-- Of the secret it has, not of the one before.
+SELECT secret_hash AS value FROM api_key WHERE company_id = :company_id AND key_id = :key_id
+
 -- name: change
 -- Its terms, all of them.
 UPDATE api_key SET name = :name, scopes = :scopes, trust = :trust, networks = :networks, expires_at = :expires_at, up_to = :up_to
