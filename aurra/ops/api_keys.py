@@ -186,8 +186,8 @@ async def _claim(tx: Transaction, print_: Fingerprint, key_id: str, at: dt.datet
 async def _lock(ctx: Context, tx: Transaction, key_id: str) -> tuple[ApiKeyRow, ApiKeyRow]:
     """The caller's own key as it is now, not as it was seconds ago, and the one to change.
 
-    Raises the one 404 for a key that it does not see; Forbidden for one that may more, and where the caller came with an
-    old secret: one that could rotate its key would never end.
+    Raises the one 404 for a key that it does not see; Forbidden for one that may more, and for a caller who came with
+    an old secret: one that could rotate its key would never end.
     """
     if not keys.is_key_id(key_id):
         raise checks.missing("key")
