@@ -156,7 +156,7 @@ async def _make_secret(
     """Makes a secret once for the request's Idempotency-Key: of the key `of`, or of a new one."""
     with writing.in_flight(ctx, print_):
         async with ctx.database.begin(ctx.company_id) as tx:
-            own, _ = await _lock(ctx, tx, of or ctx.caller.key_id)
+            own = (await _lock(ctx, tx, of))[0] if of else await _own(ctx, tx)
             at = await _now(ctx, tx)
             if print_ is not None:
                 await _claim(tx, print_, key.key_id, at)
@@ -191,16 +191,26 @@ async def _lock(ctx: Context, tx: Transaction, key_id: str) -> tuple[ApiKeyRow, 
     """
     if not keys.is_key_id(key_id):
         raise checks.missing("key")
-    found = await api_keys.lock(tx, [ctx.caller.key_id, key_id])
-    own = found.get(ctx.caller.key_id)
+    found = await api_keys.lock(tx, key_id, held=ctx.caller.key_id)
+    own = await _checked(ctx, tx, found.get(ctx.caller.key_id))
+    row = _visible(ctx, found.get(key_id))
+    _require_within(own, row.terms, "this key")
+    return own, row
+
+
+async def _own(ctx: Context, tx: Transaction) -> ApiKeyRow:
+    """The caller's own key as it is now, which stays so until the transaction ends."""
+    return await _checked(ctx, tx, await api_keys.hold(tx, ctx.caller.key_id))
+
+
+async def _checked(ctx: Context, tx: Transaction, own: ApiKeyRow | None) -> ApiKeyRow:
+    """The caller's own key, if it may still change keys."""
     if own is None or own.has_ended(await _now(ctx, tx)):
         raise NotAuthenticated("This key was revoked, or has expired, a moment ago.", code="revoked_key")
     if not await api_keys.is_secret_of(tx, own.key_id, ctx.caller.secret_hash):
         raise Forbidden("This is the key's old secret; it changes no keys.", code="outgoing_secret")
     keys.require_scope(frozenset(own.scopes), "keys:manage")
-    row = _visible(ctx, found.get(key_id))
-    _require_within(own, row.terms, "this key")
-    return own, row
+    return own
 
 
 def _visible(ctx: Context, row: ApiKeyRow | None) -> ApiKeyRow:

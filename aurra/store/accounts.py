@@ -150,7 +150,7 @@ class Directory:
             raise CannotStart(f"There is no key {key_id!r}: `aurra keys list` shows their ids.")
         async with self._act(owner.company_id) as tx:
             at = await now(tx)
-            row = (await api_keys.lock(tx, [key_id]))[key_id]
+            row = (await api_keys.lock(tx, key_id))[key_id]
             if row.has_ended(at):
                 raise CannotStart(f"The key {key_id} was revoked, or has expired: make a new one.")
             key = keys.make_key(key_id)

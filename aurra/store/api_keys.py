@@ -1,7 +1,7 @@
 """Keys of one account: reading and changing them. A secret is stored as its hash and nothing else."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
@@ -67,10 +67,22 @@ async def find(tx: Transaction, key_id: str) -> ApiKeyRow | None:
     return await tx.row(_Q["find"], ApiKeyRow, key_id=key_id)
 
 
-async def lock(tx: Transaction, key_ids: Iterable[str]) -> dict[str, ApiKeyRow]:
-    """The keys there are of these; nobody else changes them until the transaction ends."""
-    rows = await tx.rows(_Q["lock"], ApiKeyRow, key_ids=sorted(set(key_ids)))
-    return {row.key_id: row for row in rows}
+async def lock(tx: Transaction, key_id: str, *, held: str | None = None) -> dict[str, ApiKeyRow]:
+    """The key to change, and one that must stay as it is meanwhile, as far as they are there.
+
+    In the order of their ids, so that two who lock the same do not wait for one another.
+    """
+    found: dict[str, ApiKeyRow] = {}
+    for one in sorted({key_id, held or key_id}):
+        row = await tx.row(_Q["lock" if one == key_id else "hold"], ApiKeyRow, key_id=one)
+        if row is not None:
+            found[one] = row
+    return found
+
+
+async def hold(tx: Transaction, key_id: str) -> ApiKeyRow | None:
+    """A key, which nobody changes until the transaction ends."""
+    return await tx.row(_Q["hold"], ApiKeyRow, key_id=key_id)
 
 
 async def is_secret_of(tx: Transaction, key_id: str, secret_hash: bytes) -> bool:

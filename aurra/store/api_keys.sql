@@ -21,12 +21,18 @@ FROM api_key
 WHERE company_id = :company_id AND key_id = :key_id
 
 -- name: lock -> ApiKeyRow
--- Keys, until the transaction ends; always in one order, so that two that lock the same do not wait for one another.
+-- One key, to change it: nobody else changes it until the transaction ends.
 SELECT {columns}
 FROM api_key
-WHERE company_id = :company_id AND key_id = ANY(:key_ids::text[])
-ORDER BY key_id
+WHERE company_id = :company_id AND key_id = :key_id
 FOR NO KEY UPDATE
+
+-- name: hold -> ApiKeyRow
+-- One key, as it is: it stays so until the transaction ends. Many may hold it at once.
+SELECT {columns}
+FROM api_key
+WHERE company_id = :company_id AND key_id = :key_id
+FOR SHARE
 
 -- name: secret_hash -> SecretHash
 -- Of the secret it has, not of the one before.
@@ -47,7 +53,7 @@ WHERE company_id = :company_id AND key_id = :key_id
 UPDATE api_key SET revoked_at = :at WHERE company_id = :company_id AND key_id = :key_id AND revoked_at IS NULL
 
 -- name: note_uses
--- When keys were used last; never back. Locked in one order first, as above.
+-- When keys were used last; never back. Locked by their ids in order first, as all that locks several does.
 WITH used AS (
   SELECT k.key_id, r.at
   FROM api_key k JOIN unnest(:key_ids::text[], :instants::timestamptz[]) AS r(key_id, at) ON r.key_id = k.key_id

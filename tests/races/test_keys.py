@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -42,7 +42,13 @@ class Pair(msgspec.Struct):
 
     async def make(self, **fields: Any) -> dict[str, Any]:
         """A key and its secret."""
-        return ok(await self.manage(0, "POST", "", **{"scopes": ["usage:read"], **fields}))
+        return ok(await self.patiently(lambda: self.manage(0, "POST", "", **{"scopes": ["usage:read"], **fields})))
+
+    async def patiently(self, ask: Callable[[], Awaitable[httpx2.Response]]) -> httpx2.Response:
+        """The first answer that is not 503: a machine that has too much to do says so, and clients ask again."""
+        while (answer := await ask()).status_code == 503:
+            await asyncio.sleep(0.5)
+        return answer
 
     @property
     def logs(self) -> str:
@@ -83,17 +89,17 @@ async def _revoked(pair: Pair, number: int) -> float:
     made = await pair.make()
     here, there = number % 2, 1 - number % 2
     for process in (here, there):
-        ok(await pair.ask(process, made["key"]))
-    ok(await pair.manage(here, "DELETE", f"/{made['api_key']['id']}"))
+        ok(await pair.patiently(lambda process=process: pair.ask(process, made["key"])))
+    ok(await pair.patiently(lambda: pair.manage(here, "DELETE", f"/{made['api_key']['id']}")))
     revoked = time.monotonic()
-    problem(await pair.ask(here, made["key"]), 401, "revoked_key")
+    problem(await pair.patiently(lambda: pair.ask(here, made["key"])), 401, "revoked_key")
     while True:
         asked = time.monotonic()
         answer = await pair.ask(there, made["key"])
-        if answer.status_code != 200:
+        if answer.status_code == 401:
             problem(answer, 401, "revoked_key")
             return asked - revoked
-        assert asked - revoked < WITHIN, "still accepted"
+        assert answer.status_code == 503 or asked - revoked < WITHIN, "still accepted"
         await asyncio.sleep(0.3)
 
 
