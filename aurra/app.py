@@ -12,11 +12,11 @@ from litestar import Litestar, Request, Response, get
 from litestar.config.cors import CORSConfig
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 
-from aurra import __version__, jobs
+from aurra import __version__, jobs, networks
 from aurra.context import Clock, Service, database_clock
 from aurra.errors import AurraError, BadRequest, CannotStart, NotFound, Unavailable
 from aurra.faces import openapi, rest
-from aurra.ops import OPERATIONS
+from aurra.ops import OPERATIONS, last_uses
 from aurra.ops.following import follow, open_first
 from aurra.ops.models import default_model
 from aurra.providers import outgoing
@@ -34,6 +34,7 @@ async def open_service(settings: Settings, dsn: str, clock: Clock = database_clo
     """A service on a migrated database. Raises CannotStart when it would not be safe to serve."""
     secret_keys = SecretKeys(settings)
     opener = _opener(settings)
+    proxies = networks.read_setting(settings.aurra_trusted_proxies, "AURRA_TRUSTED_PROXIES")
     await migrate.require_safe(dsn)
     database = await pool.open_database(dsn, size=settings.aurra_pool_size)
     try:
@@ -49,6 +50,7 @@ async def open_service(settings: Settings, dsn: str, clock: Clock = database_clo
             open_model=opener,
             cursor_secret=secret,
             secret_keys=secret_keys,
+            trusted_proxies=proxies,
             clock=clock,
         )
         try:
@@ -64,15 +66,16 @@ async def open_service(settings: Settings, dsn: str, clock: Clock = database_clo
 
 @contextlib.asynccontextmanager
 async def working(service: Service) -> AsyncGenerator[None]:
-    """While open, this process does the jobs that fall due, and follows a switch of the embedder within seconds. A job
-    that is under way at the end is left to its lease."""
-    tasks = [asyncio.create_task(jobs.work(service)), asyncio.create_task(follow(service))]
+    """While open, this process does the jobs that fall due, follows a switch of the embedder within seconds, and writes
+    down which keys are used. A job that is under way at the end is left to its lease."""
+    tasks = [asyncio.create_task(work) for work in (jobs.work(service), follow(service), last_uses.keep(service))]
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
+        await last_uses.write(service)
 
 
 def _opener(settings: Settings) -> Callable[[ModelChoice], LanguageModel]:

@@ -10,9 +10,10 @@ from uuid import UUID
 
 import msgspec
 
-from aurra import texts
+from aurra import networks, texts
 from aurra.changes import NORMAL_TRUST, Verb
 from aurra.errors import NotFound
+from aurra.networks import Networks
 from aurra.providers.base import Embedder, LanguageModel, ModelChoice
 from aurra.providers.breaker import Breaker
 from aurra.providers.bulkhead import Bulkhead
@@ -46,10 +47,14 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """What this key writes never supersedes what one of higher trust wrote."""
     up_to: int | None = None
     """The newest transaction that this key may know of; None is no ceiling."""
+    networks: Networks = ()
+    """Where it may be used from; none is anywhere."""
+    secret_hash: bytes = b""
+    """Of the secret that was presented: the key's own, or the one before its last rotation."""
 
 
-def caller_of(row: KeyRow) -> Caller:
-    """The caller that a stored key makes."""
+def caller_of(row: KeyRow, secret_hash: bytes = b"") -> Caller:
+    """The caller that a stored key makes, presented by a secret."""
     return Caller(
         company_id=row.company_id,
         key_id=row.key_id,
@@ -57,34 +62,86 @@ def caller_of(row: KeyRow) -> Caller:
         tenant_id=row.tenant_id,
         trust=row.trust,
         up_to=row.up_to,
+        networks=networks.read_networks(row.networks),
+        secret_hash=secret_hash,
         settings=msgspec.json.decode(row.settings, type=AgentSettings),
     )
 
 
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """A key that was looked up, and accepted."""
+
+    caller: Caller
+    begun: float
+    """When the look-up began, on this process's own clock."""
+    at: dt.datetime | None = None
+    """What time it was then; where `ends_at` is."""
+    ends_at: dt.datetime | None = None
+    """From when on it is refused, as far as that was known."""
+
+
 class Callers:
     """Keys that were checked lately, by their hash; each is looked up again after `SECONDS`, so that one that is
-    revoked is refused everywhere within five."""
+    revoked is refused everywhere within five, and when it ends, so that it is refused at once."""
 
     SECONDS = 3.0
     MOST = 10_000
 
     def __init__(self) -> None:
-        self._known: dict[bytes, tuple[float, Caller]] = {}
+        self._known: dict[bytes, Checked] = {}
+        self.changes = 0
+        """How often a key was changed here: what was read before a change must not outlive it."""
 
-    def find(self, secret_hash: bytes) -> Caller | None:
-        """The caller, if its key was checked within the last seconds."""
-        known = self._known.get(secret_hash)
-        return known[1] if known and time.monotonic() - known[0] < self.SECONDS else None
+    def find(self, secret_hash: bytes, at: dt.datetime | None) -> Caller | None:
+        """The caller, if its key was checked within the last seconds and has not ended; `at` is now where a clock other
+        than the database's says so."""
+        if (known := self._known.get(secret_hash)) is None:
+            return None
+        passed = time.monotonic() - known.begun
+        if passed >= self.SECONDS:
+            return None
+        if known.at is not None and known.ends_at is not None:
+            at = at or known.at + dt.timedelta(seconds=passed)
+            if at >= known.ends_at:
+                return None
+        return known.caller
 
-    def keep(self, secret_hash: bytes, caller: Caller) -> None:
-        """Remembers a checked key."""
+    def keep(self, secret_hash: bytes, checked: Checked, changes: int) -> None:
+        """Remembers a checked key, unless a key was changed here since `changes` was."""
+        if changes != self.changes:
+            return
         if len(self._known) >= self.MOST:
             self._known.clear()
-        self._known[secret_hash] = (time.monotonic(), caller)
+        self._known[secret_hash] = checked
 
     def forget(self, key_id: str) -> None:
         """The next request with this key is looked up."""
-        self._known = {hash_: known for hash_, known in self._known.items() if known[1].key_id != key_id}
+        self.changes += 1
+        self._known = {hash_: known for hash_, known in self._known.items() if known.caller.key_id != key_id}
+
+
+class LastUses:
+    """When each key was used last, as far as that is not written yet: on this process's own clock."""
+
+    def __init__(self) -> None:
+        self._noted: dict[tuple[UUID, str], float] = {}
+
+    def note(self, caller: Caller) -> None:
+        """The key is used, now."""
+        self._noted[caller.company_id, caller.key_id] = time.monotonic()
+
+    def take(self) -> dict[UUID, dict[str, float]]:
+        """For each account: seconds since each key was used; nothing is noted afterwards."""
+        noted, self._noted = self._noted, {}
+        taken: dict[UUID, dict[str, float]] = {}
+        for (company_id, key_id), at in noted.items():
+            taken.setdefault(company_id, {})[key_id] = time.monotonic() - at
+        return taken
+
+    def give_back(self, company_id: UUID, ages: dict[str, float]) -> None:
+        """What could not be written is noted again."""
+        for key_id, age in ages.items():
+            self._noted.setdefault((company_id, key_id), time.monotonic() - age)
 
 
 class StoredModels:
@@ -133,7 +190,10 @@ class Service(msgspec.Struct, kw_only=True):
     cursor_secret: bytes
     secret_keys: SecretKeys
     clock: Clock = database_clock
+    trusted_proxies: Networks = ()
+    """Whose X-Forwarded-For is believed."""
     callers: Callers = msgspec.field(default_factory=Callers)
+    last_uses: LastUses = msgspec.field(default_factory=LastUses)
     stored_models: StoredModels = msgspec.field(default_factory=StoredModels)
     breaker: Breaker = msgspec.field(default_factory=Breaker)
     bulkhead: Bulkhead = msgspec.field(default_factory=Bulkhead)

@@ -81,6 +81,13 @@ class ReceiptCursor(msgspec.Struct, frozen=True, array_like=True):
     receipt_id: UUID
 
 
+class ApiKeyCursor(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page of keys ended."""
+
+    at: dt.datetime
+    key_id: str
+
+
 def encode(cursor: msgspec.Struct, company_id: UUID, secret: bytes) -> str:
     """The opaque text of a cursor."""
     body = msgspec.json.encode(cursor)

@@ -12,9 +12,12 @@ import re
 import secrets
 import string
 import zlib
+from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
+from aurra import networks
 from aurra.errors import BadRequest, CannotStart, Forbidden
 
 ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -34,11 +37,12 @@ BUNDLES: dict[str, tuple[str, ...]] = {
 }
 TRUSTS = {"low": 1, "normal": 2, "high": 3}
 """What a key writes never supersedes what a key of higher trust wrote."""
+_ID = re.compile(r"[0-9A-Za-z]{8}")
 _FORM = re.compile(r"aurra_(live|test)_([0-9A-Za-z]{8})([0-9A-Za-z]{43})([0-9A-Za-z]{6})")
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """What a key may, until when, and from where."""
+    """What a key is called, what it may, until when, and from where."""
 
     scopes: list[str]
     tenant_id: str | None = None
@@ -61,11 +65,11 @@ class NewKey(msgspec.Struct, frozen=True):
     last_four: str
 
 
-def make_key(kind: str = "live") -> NewKey:
-    """A new key with 256 random bits."""
-    key_id = "".join(secrets.choice(ALPHABET) for _ in range(8))
+def make_key(key_id: str | None = None) -> NewKey:
+    """A new key with 256 random bits; with an id, a new secret of that key."""
+    key_id = key_id or "".join(secrets.choice(ALPHABET) for _ in range(8))
     secret = base62(secrets.randbits(256), 43)
-    body = f"aurra_{kind}_{key_id}{secret}"
+    body = f"aurra_live_{key_id}{secret}"
     raw = body + base62(zlib.crc32(body.encode()), 6)
     return NewKey(raw, key_id, hash_secret(raw), raw[-4:])
 
@@ -82,21 +86,56 @@ def hash_secret(raw: str) -> bytes:
     return hashlib.sha256(raw.encode()).digest()
 
 
-def matches(raw: str, secret_hash: bytes) -> bool:
-    """Whether the key is the one stored, in constant time."""
-    return hmac.compare_digest(hash_secret(raw), secret_hash)
+def is_key_id(text: str) -> bool:
+    """Whether it has the form of a key's id."""
+    return _ID.fullmatch(text) is not None
+
+
+def same_secret(one: bytes, other: bytes | None) -> bool:
+    """Whether two hashes are of one secret, in constant time."""
+    return other is not None and hmac.compare_digest(one, other)
 
 
 def parse_scopes(text: str) -> list[str]:
     """The scopes of `full`, `read_only` or a comma-separated list. Raises CannotStart for one that is unknown."""
+    try:
+        return expand_scopes(filter(None, (part.strip() for part in text.split(","))))
+    except ValueError as error:
+        raise CannotStart(str(error)) from None
+
+
+def expand_scopes(names: Iterable[str]) -> list[str]:
+    """The scopes of names and bundles, each once. Raises ValueError with a sentence for an unknown one, or for none."""
     scopes: list[str] = []
-    for name in filter(None, (part.strip() for part in text.split(","))):
+    for name in names:
         if name not in BUNDLES and name not in SCOPES:
-            raise CannotStart(f"There is no scope {name!r}: use full, read_only, or some of {', '.join(SCOPES)}.")
+            raise ValueError(f"There is no scope {name!r}: use full, read_only, or some of {', '.join(SCOPES)}.")
         scopes.extend(scope for scope in BUNDLES.get(name, (name,)) if scope not in scopes)
     if not scopes:
-        raise CannotStart("A key needs at least one scope.")
+        raise ValueError("A key needs at least one scope.")
     return scopes
+
+
+def excess(own: Terms, asked: Terms) -> str | None:
+    """The first field in which `asked` may more than `own` may; None where it may at most as much."""
+    beyond = {
+        "scopes": not set(asked.scopes) <= set(own.scopes),
+        "tenant_id": own.tenant_id is not None and asked.tenant_id != own.tenant_id,
+        "trust": asked.trust > own.trust,
+        "expires_at": _is_later(asked.expires_at, own.expires_at),
+        "networks": bool(own.networks) and not _lie_inside(asked.networks, own.networks),
+        "up_to": _is_later(asked.up_to, own.up_to),
+    }
+    return next((field for field, is_beyond in beyond.items() if is_beyond), None)
+
+
+def _is_later(asked: Any, own: Any) -> bool:
+    """Of limits, None being no limit."""
+    return own is not None and (asked is None or asked > own)
+
+
+def _lie_inside(asked: list[str], own: list[str]) -> bool:
+    return bool(asked) and networks.cover(networks.read_networks(own), networks.read_networks(asked))
 
 
 def require_scope(scopes: frozenset[str], needed: str) -> None:

@@ -85,6 +85,8 @@ async def _serve(settings: Settings, *, first_key: bool) -> None:
                 log_level="warning",
                 access_log=False,
                 server_header=False,
+                # Whom to believe is AURRA_TRUSTED_PROXIES; uvicorn itself would believe whoever is on this machine.
+                proxy_headers=False,
                 lifespan="off",
                 timeout_graceful_shutdown=_DRAIN_SECONDS,
                 timeout_keep_alive=65,

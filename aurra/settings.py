@@ -56,6 +56,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     aurra_exact_up_to: Annotated[
         int, Meta(description="Memories of a tenant up to which a search looks at every one; above, they are indexed.")
     ] = 2000
+    aurra_trusted_proxies: Annotated[
+        str, Meta(description="Networks of the proxies whose X-Forwarded-For is believed.")
+    ] = ""
     aurra_log_level: Annotated[str, Meta(description="`debug`, `info`, `warning` or `error`.")] = "info"
 
     def __repr__(self) -> str:

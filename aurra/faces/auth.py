@@ -1,9 +1,12 @@
 """From the Authorization header to a caller."""
 
+import datetime as dt
+import time
+
 from aurra import keys
-from aurra.context import Caller, Service, caller_of
+from aurra.context import Caller, Checked, Service, caller_of
 from aurra.errors import NotAuthenticated
-from aurra.store import accounts, ledger
+from aurra.store import accounts
 from aurra.store.accounts import KeyRow
 
 
@@ -18,28 +21,42 @@ async def authenticate(service: Service, header: str | None) -> Caller:
     if (key_id := keys.key_id_of(raw)) is None:
         raise NotAuthenticated("This is not an Aurra key: it has the wrong form or a typing error.", code="invalid_key")
     secret_hash = keys.hash_secret(raw)
-    if (caller := service.callers.find(secret_hash)) is None:
-        caller = await _look_up(service, raw, key_id)
-        service.callers.keep(secret_hash, caller)
+    if (caller := service.callers.find(secret_hash, service.clock())) is None:
+        changes = service.callers.changes
+        checked = await _look_up(service, secret_hash, key_id)
+        service.callers.keep(secret_hash, checked, changes)
+        caller = checked.caller
     return caller
 
 
-async def _look_up(service: Service, raw: str, key_id: str) -> Caller:
+async def _look_up(service: Service, secret_hash: bytes, key_id: str) -> Checked:
+    begun = time.monotonic()
+    at = service.clock()
     async with service.database.look_up(key_id) as tx:
-        rows = [row for row in await accounts.find_key(tx, key_id) if keys.matches(raw, row.secret_hash)]
-    if not rows:
+        row = _of_secret(await accounts.find_key(tx, key_id), secret_hash)
+        if row is not None and at is None and (row.expires_at or row.previous_until):
+            at = await accounts.now(tx)
+    if row is None:
         raise NotAuthenticated("This key is not known here.", code="invalid_key")
-    row = rows[0]
     if row.revoked_at is not None:
         raise NotAuthenticated("This key was revoked.", code="revoked_key")
-    await _require_not_expired(service, row)
-    return caller_of(row)
+    is_outgoing = not keys.same_secret(secret_hash, row.secret_hash)
+    if at is not None:
+        _require_not_ended(row, at, is_outgoing=is_outgoing)
+    ends_at = min(filter(None, (row.expires_at, row.previous_until if is_outgoing else None)), default=None)
+    return Checked(caller=caller_of(row, secret_hash), begun=begun, at=at, ends_at=ends_at)
 
 
-async def _require_not_expired(service: Service, row: KeyRow) -> None:
-    if row.expires_at is None:
-        return
-    async with service.database.read(row.company_id) as tx:
-        now = (await ledger.head(tx, service.clock())).at
-    if row.expires_at <= now:
+def _of_secret(rows: list[KeyRow], secret_hash: bytes) -> KeyRow | None:
+    """The key whose secret it is, or was until it was rotated."""
+    for row in rows:
+        if keys.same_secret(secret_hash, row.secret_hash) or keys.same_secret(secret_hash, row.previous_hash):
+            return row
+    return None
+
+
+def _require_not_ended(row: KeyRow, at: dt.datetime, *, is_outgoing: bool) -> None:
+    if row.expires_at is not None and row.expires_at <= at:
         raise NotAuthenticated("This key has expired.", code="expired_key")
+    if is_outgoing and (row.previous_until is None or row.previous_until <= at):
+        raise NotAuthenticated("This key was rotated, and this is its old secret.", code="rotated_key")

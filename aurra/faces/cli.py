@@ -4,6 +4,7 @@ They work while it runs.
 """
 
 import asyncio
+import datetime as dt
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, BinaryIO
@@ -17,7 +18,7 @@ from aurra.conformance.expecting import KeyRefused, Unreachable
 from aurra.conformance.law import Law
 from aurra.conformance.laws import ALL
 from aurra.errors import CannotStart
-from aurra.faces import examining, switching
+from aurra.faces import examining, key_lines, switching
 from aurra.faces.switching import Progress
 from aurra.settings import read_settings
 from aurra.store import migrate as migrations
@@ -111,25 +112,51 @@ def keys_group() -> None:
     show_default=True,
     help="What it writes never supersedes what a key of higher trust wrote.",
 )
+@click.option("--name", default="", help="What people call it.")
+@click.option("--tenant", help='The one tenant it is pinned to; "" is the default one. Not pinned if absent.')
+@click.option("--expires-in", metavar="TIME", help="How long it lives: 90d, 12h, 30m, 2w.")
+@click.option(
+    "--expires-at", metavar="INSTANT", help="Until when it lives, as 2027-01-01 or with a time and an offset."
+)
+@click.option("--network", "networks", multiple=True, metavar="CIDR", help="Where it may be used from; several times.")
+@click.option("--up-to", type=click.IntRange(0, 10**18), help="The newest transaction it may know of, by number.")
 @click.option("--json", "as_json", is_flag=True, help="Print {key, id, account}.")
-def create_key(account_name: str, scopes: str, trust: str, as_json: bool) -> None:
+def create_key(account_name: str, scopes: str, trust: str, as_json: bool, **given: Any) -> None:
     """Make a key and print it, once."""
-    terms = keys.Terms(scopes=keys.parse_scopes(scopes), trust=keys.TRUSTS[trust])
 
     async def work(directory: Directory) -> keys.NewKey:
+        terms = key_lines.terms(await directory.now(), scopes=scopes, trust=trust, **given)
         return await directory.create_key(await directory.get_account(account_name), terms)
 
-    key = _directory(work)
-    shown = {"key": key.raw, "id": key.key_id, "account": account_name}
+    _show_key(_directory(work), as_json, account=account_name)
+
+
+def _show_key(key: keys.NewKey, as_json: bool, **more: str) -> None:
+    shown = {"key": key.raw, "id": key.key_id, **more}
     click.echo(msgspec.json.encode(shown).decode() if as_json else key.raw)
 
 
 @keys_group.command("list")
 def list_keys() -> None:
-    """Show all keys: id, account, last four characters, scopes, state."""
+    """Show all keys: id, account, last four characters, scopes, state, and what else limits each."""
     for key in _directory(lambda directory: directory.list_keys()):
-        state = "revoked" if key.revoked_at else "active"
-        click.echo(f"{key.id} {key.account} …{key.last_four} {','.join(key.scopes)} {state}")
+        click.echo(key_lines.line(key))
+
+
+@keys_group.command("rotate")
+@click.argument("key_id", metavar="ID")
+@click.option(
+    "--overlap-hours",
+    type=click.FloatRange(0, 168),
+    default=24,
+    show_default=True,
+    help="How long the old secret is accepted beside the new one; 0 for one that leaked.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print {key, id}.")
+def rotate_key(key_id: str, overlap_hours: float, as_json: bool) -> None:
+    """Give a key a new secret and print it, once. Id and settings stay."""
+    overlap = dt.timedelta(hours=overlap_hours)
+    _show_key(_directory(lambda directory: directory.rotate_key(key_id, overlap)), as_json)
 
 
 @keys_group.command("revoke")

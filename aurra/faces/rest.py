@@ -13,9 +13,10 @@ import structlog
 from litestar import Request, Response
 from litestar.handlers import HTTPRouteHandler
 
+from aurra import keys
 from aurra.context import Context, Service
 from aurra.errors import AurraError, BadRequest, PayloadTooLarge, Unavailable, UnsupportedMedia
-from aurra.faces import auth, decoding, problems
+from aurra.faces import addresses, auth, decoding, problems
 from aurra.ops import Operation, call
 
 log = structlog.get_logger("aurra")
@@ -127,6 +128,10 @@ async def _run(
 ) -> Response[bytes]:
     _require_single_headers(request)
     caller = await auth.authenticate(service, request.headers.get("authorization"))
+    addresses.require_allowed(caller, request, service.trusted_proxies)
+    service.last_uses.note(caller)
+    # Before anything is read: what a key may not, it is not helped to ask for.
+    keys.require_scope(caller.scopes, op.scope)
     body = await _body(request, op.body_limit) if op.method != "GET" else b""
     query = {} if op.method in ("POST", "PATCH") else dict(request.query_params)
     decoded, ignored = decoding.decode(

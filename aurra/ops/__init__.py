@@ -3,6 +3,7 @@
 from aurra.ops import (
     accounts,
     answering,
+    api_keys,
     conversations,
     erasing,
     history,
@@ -24,6 +25,7 @@ __all__ = [
     "Operation",
     "accounts",
     "answering",
+    "api_keys",
     "call",
     "conversations",
     "erasing",

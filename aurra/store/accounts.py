@@ -11,7 +11,7 @@ import msgspec
 from aurra import chain, keys, plans
 from aurra.errors import CannotStart
 from aurra.sealing import CannotOpen, KeyRing
-from aurra.store import ledger, pool, providers, verifying
+from aurra.store import api_keys, ledger, pool, providers, verifying
 from aurra.store.pool import Transaction
 from aurra.store.queries import load
 from aurra.store.verifying import Verdict
@@ -29,10 +29,18 @@ class AccountRow(msgspec.Struct, frozen=True):
 class ListedKey(msgspec.Struct, frozen=True):
     id: str
     account: str
+    name: str
     scopes: list[str]
+    tenant_id: str | None
+    trust: int
+    networks: list[str]
+    up_to: int | None
     last_four: str
     created_at: dt.datetime
+    expires_at: dt.datetime | None
     revoked_at: dt.datetime | None
+    last_used_at: dt.datetime | None
+    has_ended: bool
 
 
 class KeyRow(msgspec.Struct, frozen=True):
@@ -51,6 +59,10 @@ class KeyRow(msgspec.Struct, frozen=True):
     previous_until: dt.datetime | None
     signing_sealed: bytes | None
     signing_sealed_by: str | None
+
+
+class Owner(msgspec.Struct, frozen=True):
+    company_id: UUID
 
 
 class Text(msgspec.Struct, frozen=True):
@@ -122,7 +134,28 @@ class Directory:
     async def list_keys(self) -> list[ListedKey]:
         """All keys, without anything secret."""
         async with self._act() as tx:
-            return await tx.rows(_Q["list_keys"], ListedKey)
+            return await tx.rows(_Q["list_keys"], ListedKey, at=await now(tx))
+
+    async def now(self) -> dt.datetime:
+        """The database's clock."""
+        async with self._act() as tx:
+            return await now(tx)
+
+    async def rotate_key(self, key_id: str, overlap: dt.timedelta) -> keys.NewKey:
+        """A new secret of the key; its old one is accepted for `overlap` more. Raises CannotStart when there is no such
+        key, or it has ended."""
+        async with self._act() as tx:
+            owner = await tx.row(_Q["find_owner"], Owner, key_id=key_id)
+        if owner is None:
+            raise CannotStart(f"There is no key {key_id!r}: `aurra keys list` shows their ids.")
+        async with self._act(owner.company_id) as tx:
+            at = await now(tx)
+            row = (await api_keys.lock(tx, key_id))[key_id]
+            if row.has_ended(at):
+                raise CannotStart(f"The key {key_id} was revoked, or has expired: make a new one.")
+            key = keys.make_key(key_id)
+            await api_keys.rotate(tx, key, at + overlap)
+            return key
 
     async def revoke_key(self, key_id: str) -> str:
         """Revokes a key and returns its account's name. Raises CannotStart when there is no such key."""
@@ -211,6 +244,12 @@ async def now(tx: Transaction) -> dt.datetime:
 async def add_key(tx: Transaction, terms: keys.Terms, created_by: str) -> keys.NewKey:
     """A new key of the transaction's account."""
     key = keys.make_key()
+    await insert_key(tx, key, terms, created_by, await now(tx))
+    return key
+
+
+async def insert_key(tx: Transaction, key: keys.NewKey, terms: keys.Terms, created_by: str, at: dt.datetime) -> None:
+    """The key belongs to the transaction's account."""
     await tx.execute(
         _Q["create_key"],
         **msgspec.structs.asdict(terms),
@@ -218,9 +257,8 @@ async def add_key(tx: Transaction, terms: keys.Terms, created_by: str) -> keys.N
         secret_hash=key.secret_hash,
         last_four=key.last_four,
         created_by=created_by,
-        at=await now(tx),
+        at=at,
     )
-    return key
 
 
 async def find_key(tx: Transaction, key_id: str) -> list[KeyRow]:

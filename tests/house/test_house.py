@@ -89,6 +89,8 @@ def test_every_setting_command_operation_and_code_is_documented() -> None:
         "accounts plan",
         "keys create",
         "keys list",
+        "keys rotate",
+        "keys revoke",
         "secrets new",
         "secrets rewrap",
         "doctor",

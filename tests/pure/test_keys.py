@@ -1,7 +1,10 @@
 """Keys: form, checksum, scopes."""
 
+import datetime as dt
 import re
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +18,7 @@ def test_a_key_has_the_published_form() -> None:
     key = keys.make_key()
     assert re.fullmatch(r"aurra_live_[0-9A-Za-z]{57}", key.raw)
     assert keys.key_id_of(key.raw) == key.key_id == key.raw[11:19]
-    assert keys.matches(key.raw, key.secret_hash)
+    assert keys.same_secret(keys.hash_secret(key.raw), key.secret_hash)
     assert key.raw.encode() not in key.secret_hash
 
 
@@ -48,3 +51,53 @@ def test_a_missing_scope_is_named() -> None:
     """403 says which scope is needed."""
     with pytest.raises(Forbidden, match="memories:write"):
         keys.require_scope(frozenset({"query"}), "memories:write")
+
+
+EARLY, LATE = (dt.datetime(2030, 1, day, tzinfo=dt.UTC) for day in (1, 2))
+OWN = keys.Terms(
+    scopes=["query", "keys:manage"], tenant_id="t", trust=2, expires_at=EARLY, networks=["192.0.2.0/24"], up_to=7
+)
+FREE = keys.Terms(scopes=list(keys.SCOPES), trust=3)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("scopes", ["query", "memories:read"]),
+        ("scopes", list(keys.SCOPES)),
+        ("tenant_id", None),
+        ("tenant_id", "other"),
+        ("tenant_id", ""),
+        ("trust", 3),
+        ("expires_at", None),
+        ("expires_at", LATE),
+        ("networks", []),
+        ("networks", ["0.0.0.0/0"]),
+        ("networks", ["192.0.2.1", "2001:db8::1"]),
+        ("up_to", None),
+        ("up_to", 8),
+    ],
+)
+def test_terms_that_go_beyond_are_named(field: str, value: Any) -> None:
+    """Each field alone, in each way; a key without limits goes beyond nothing."""
+    asked = msgspec.structs.replace(OWN, **{field: value})
+    assert keys.excess(OWN, asked) == field
+    assert keys.excess(FREE, asked) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"scopes": ["query"]},
+        {"trust": 1},
+        {"expires_at": EARLY - dt.timedelta(days=9)},
+        {"networks": ["192.0.2.9"]},
+        {"up_to": 0},
+        {"name": "another"},
+    ],
+    ids=str,
+)
+def test_terms_that_do_not_go_beyond_are_fine(change: dict[str, Any]) -> None:
+    """As much, or less."""
+    assert keys.excess(OWN, msgspec.structs.replace(OWN, **change)) is None

@@ -190,6 +190,25 @@ async def test_an_idempotency_key_of_the_callers_own_is_replayed(either: Either)
     assert caught.value.code == "idempotency_mismatch"
 
 
+async def test_keys_are_made_rotated_and_revoked(either: Either) -> None:
+    """A repeated call makes no second secret, and is told which key it made."""
+    key = str(uuid.uuid4())
+    made = await either("keys.create", ["query"], name="agent", idempotency_key=key)
+    assert made.key.startswith(f"aurra_live_{made.api_key.id}")
+    with pytest.raises(ConflictError) as caught:
+        await either("keys.create", ["query"], name="agent", idempotency_key=key)
+    assert caught.value.code == "secret_shown_once"
+    assert isinstance(caught.value.body, dict)
+    assert caught.value.body["id"] == made.api_key.id
+    changed = await either("keys.update", made.api_key.id, up_to=0, expires_at=dt.date(2099, 1, 1))
+    assert changed.api_key.expires_at == "2099-01-01T00:00:00.000000+00:00"
+    rotated = await either("keys.rotate", made.api_key.id, overlap_hours=1)
+    assert rotated.key != made.key and rotated.api_key.previous_until
+    assert (await either("keys.revoke", made.api_key.id)).api_key.state == "revoked"
+    listed = await either("keys.iterate", limit=1)
+    assert [one.name for one in listed] == ["agent", ""]
+
+
 async def test_a_raw_response_has_the_answer_its_status_and_its_headers(either: Either) -> None:
     """with_raw_response of a read."""
     raw = await either("plan.with_raw_response.status")

@@ -85,6 +85,60 @@ MEMORIES_QUERY = Operation(
     is_repeatable=True,
     has_tenant=True,
 )
+KEYS_LIST = Operation(
+    name="keys.list",
+    method="GET",
+    path="/api-keys",
+    answer=types.ApiKeyPage,
+    is_idempotent=False,
+    is_repeatable=True,
+    has_tenant=False,
+)
+KEYS_GET = Operation(
+    name="keys.get",
+    method="GET",
+    path="/api-keys/{key_id}",
+    answer=types.ApiKeyFound,
+    is_idempotent=False,
+    is_repeatable=True,
+    has_tenant=False,
+)
+KEYS_CREATE = Operation(
+    name="keys.create",
+    method="POST",
+    path="/api-keys",
+    answer=types.ApiKeyMade,
+    is_idempotent=True,
+    is_repeatable=True,
+    has_tenant=True,
+)
+KEYS_UPDATE = Operation(
+    name="keys.update",
+    method="PATCH",
+    path="/api-keys/{key_id}",
+    answer=types.ApiKeyFound,
+    is_idempotent=False,
+    is_repeatable=True,
+    has_tenant=False,
+)
+KEYS_REVOKE = Operation(
+    name="keys.revoke",
+    method="DELETE",
+    path="/api-keys/{key_id}",
+    answer=types.ApiKeyFound,
+    is_idempotent=False,
+    is_repeatable=False,
+    has_tenant=False,
+)
+KEYS_ROTATE = Operation(
+    name="keys.rotate",
+    method="POST",
+    path="/api-keys/{key_id}/rotate",
+    answer=types.ApiKeyMade,
+    is_idempotent=True,
+    is_repeatable=True,
+    has_tenant=False,
+)
 MEMORIES_ADD = Operation(
     name="memories.add",
     method="POST",

@@ -16,6 +16,10 @@ __all__ = [
     "AnswerDrift",
     "AnswerSentence",
     "Answered",
+    "ApiKey",
+    "ApiKeyFound",
+    "ApiKeyMade",
+    "ApiKeyPage",
     "Audit",
     "AuditEvent",
     "AuditExtraction",
@@ -543,6 +547,65 @@ class Answered(Answer, kw_only=True):
     transaction: TransactionRef
     as_of: str | None
     """UTC instant, microseconds."""
+
+
+class ApiKey(Record, kw_only=True):
+    """A key, without anything secret."""
+
+    id: str
+    """The key's id: the eight characters after `aurra_live_`."""
+    name: str
+    """What people call it."""
+    last_four: str
+    """The end of its secret, to tell it by."""
+    scopes: list[str]
+    tenant_id: str | None
+    """The one tenant it is pinned to; null is not pinned."""
+    trust: str
+    networks: list[str]
+    """Where it may be used from; empty is anywhere."""
+    up_to: int | None
+    """The newest transaction it may know of; null is no ceiling."""
+    is_signed: bool
+    """Whether its requests must be signed."""
+    state: str
+    expires_at: str | None
+    """UTC instant, microseconds."""
+    revoked_at: str | None
+    """UTC instant, microseconds."""
+    previous_until: str | None
+    """Until when the secret before the last rotation is accepted, where it still is."""
+    created_at: str
+    """UTC instant, microseconds."""
+    created_by: str
+    """`operator`, or `key ID`."""
+    last_used_at: str | None
+    """Within a minute."""
+
+
+class ApiKeyPage(Answer, Page[ApiKey], kw_only=True):
+    """A page of keys."""
+
+    api_keys: list[ApiKey]
+    has_more: bool
+    next_cursor: str | None
+
+    def page_items(self) -> list[ApiKey]:
+        return self.api_keys
+
+
+class ApiKeyFound(Answer, kw_only=True):
+    """One key."""
+
+    api_key: ApiKey
+
+
+class ApiKeyMade(Answer, kw_only=True):
+    """A key and its secret, which is shown this once and kept nowhere."""
+
+    key: str
+    """What callers present: `Authorization: Bearer KEY`."""
+    api_key: ApiKey
 
 
 class Extraction(Record, kw_only=True):

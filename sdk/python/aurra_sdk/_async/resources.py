@@ -250,6 +250,172 @@ class AsyncConversationsWithRawResponse:
         self.messages = as_raw(conversations.messages)
 
 
+class AsyncKeys(AsyncResource):
+    """`client.keys`."""
+
+    async def list(
+        self, *, limit: int | UnsetType | None = UNSET, cursor: str | UnsetType | None = UNSET
+    ) -> types.ApiKeyPage:
+        """The keys of the account, newest first, without their secrets.
+
+        A key that is pinned to a tenant sees those that are pinned to the same.
+
+        Args:
+            limit: Most results; clamped into 1…1000. Default: 20.
+            cursor: `next_cursor` of the page before.
+        """
+        return await self._call(_operations.KEYS_LIST, {"limit": limit, "cursor": cursor})
+
+    async def iterate(
+        self, *, limit: int | UnsetType | None = UNSET, cursor: str | UnsetType | None = UNSET
+    ) -> AsyncIterator[types.ApiKey]:
+        """Every item of `list`, page after page; `limit` is the size of a page.
+
+        Args:
+            limit: Most results; clamped into 1…1000. Default: 20.
+            cursor: `next_cursor` of the page before.
+        """
+        while True:
+            page = await self.list(limit=limit, cursor=cursor)
+            for item in page.api_keys:
+                yield item
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
+
+    async def get(self, key_id: str) -> types.ApiKeyFound:
+        """One key, without its secret.
+
+        Args:
+            key_id: The key's id: the eight characters after `aurra_live_`.
+        """
+        return await self._call(_operations.KEYS_GET, {"key_id": key_id})
+
+    async def create(
+        self,
+        scopes: Sequence[str],
+        *,
+        name: str | UnsetType = UNSET,
+        tenant_id: str | UnsetType | None = UNSET,
+        trust: Literal["low", "normal", "high"] | UnsetType | None = UNSET,
+        expires_at: Moment | UnsetType | None = UNSET,
+        networks: Sequence[str] | UnsetType | None = UNSET,
+        up_to: int | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
+    ) -> types.ApiKeyMade:
+        """Makes a key that may at most what this one may. Its secret is in this answer and nowhere else.
+
+        A second request with the same Idempotency-Key makes nothing, and is told the id (409 secret_shown_once).
+
+        Args:
+            scopes: `full`, `read_only`, or some of `memories:read`, `memories:write`, `memories:erase`, `query`,
+                `webhooks:manage`, `keys:manage`, `usage:read`, `audit:read`.
+            name: What people call it. Default: .
+            tenant_id: The one tenant it shall be pinned to, `""` being the default one; absent is not pinned.
+            trust: Absent is `normal`, or lower where this key is.
+            expires_at: RFC 3339 instant with an offset, or a bare date (00:00 UTC).
+            networks: CIDRs, or single addresses, that it may be used from; an empty list is anywhere.
+            up_to: The newest transaction that it may know of, by number.
+            idempotency_key: Sent as Idempotency-Key instead of one made for this call; a second call with it answers as
+                the first did.
+        """
+        return await self._call(
+            _operations.KEYS_CREATE,
+            {
+                "scopes": scopes,
+                "name": name,
+                "tenant_id": tenant_id,
+                "trust": trust,
+                "expires_at": expires_at,
+                "networks": networks,
+                "up_to": up_to,
+            },
+            idempotency_key,
+        )
+
+    async def update(
+        self,
+        key_id: str,
+        *,
+        name: str | UnsetType | None = UNSET,
+        scopes: Sequence[str] | UnsetType | None = UNSET,
+        trust: Literal["low", "normal", "high"] | UnsetType | None = UNSET,
+        networks: Sequence[str] | UnsetType | None = UNSET,
+        expires_at: Moment | UnsetType | None = UNSET,
+        up_to: int | UnsetType | None = UNSET,
+    ) -> types.ApiKeyFound:
+        """Changes what is given, of a key that may at most what this one may, and then too.
+
+        Takes effect at once in this process, within five seconds in others.
+
+        Args:
+            key_id: The key's id: the eight characters after `aurra_live_`.
+            name: What people call it.
+            scopes: `full`, `read_only`, or some of `memories:read`, `memories:write`, `memories:erase`, `query`,
+                `webhooks:manage`, `keys:manage`, `usage:read`, `audit:read`.
+            trust: What it writes never supersedes what a key of higher trust wrote.
+            networks: CIDRs, or single addresses, that it may be used from; an empty list is anywhere.
+            expires_at: Null is never.
+            up_to: Null is no ceiling.
+        """
+        return await self._call(
+            _operations.KEYS_UPDATE,
+            {
+                "key_id": key_id,
+                "name": name,
+                "scopes": scopes,
+                "trust": trust,
+                "networks": networks,
+                "expires_at": expires_at,
+                "up_to": up_to,
+            },
+        )
+
+    async def revoke(self, key_id: str) -> types.ApiKeyFound:
+        """Refuses a key from now on: at once in this process, within five seconds in others. It stays in the list.
+
+        Args:
+            key_id: The key's id: the eight characters after `aurra_live_`.
+        """
+        return await self._call(_operations.KEYS_REVOKE, {"key_id": key_id})
+
+    async def rotate(
+        self, key_id: str, *, overlap_hours: float | UnsetType = UNSET, idempotency_key: str | None = None
+    ) -> types.ApiKeyMade:
+        """Gives a key a new secret, which is in this answer and nowhere else. Id and settings stay.
+
+        The old secret is accepted for `overlap_hours` more; one that was on its way out already is not. A second
+        request with the same Idempotency-Key changes nothing (409 secret_shown_once).
+
+        Args:
+            key_id: The key's id: the eight characters after `aurra_live_`.
+            overlap_hours: How long the old secret is accepted beside the new one, 0…168; 0 for one that leaked.
+                Default: 24.0.
+            idempotency_key: Sent as Idempotency-Key instead of one made for this call; a second call with it answers as
+                the first did.
+        """
+        return await self._call(
+            _operations.KEYS_ROTATE, {"key_id": key_id, "overlap_hours": overlap_hours}, idempotency_key
+        )
+
+    @property
+    def with_raw_response(self) -> "AsyncKeysWithRawResponse":
+        """The same methods, but each answer comes with its status and headers: `.parsed`, `.headers`, `.request_id`."""
+        return AsyncKeysWithRawResponse(AsyncKeys(self._transport, is_raw=True))
+
+
+class AsyncKeysWithRawResponse:
+    """`client.keys.with_raw_response`."""
+
+    def __init__(self, keys: AsyncKeys) -> None:
+        self.list = as_raw(keys.list)
+        self.get = as_raw(keys.get)
+        self.create = as_raw(keys.create)
+        self.update = as_raw(keys.update)
+        self.revoke = as_raw(keys.revoke)
+        self.rotate = as_raw(keys.rotate)
+
+
 class AsyncMemories(AsyncResource):
     """`client.memories`."""
 
@@ -1448,6 +1614,7 @@ class AsyncResources:
 
     def __init__(self, transport: AsyncTransport) -> None:
         self.conversations = AsyncConversations(transport)
+        self.keys = AsyncKeys(transport)
         self.memories = AsyncMemories(transport)
         self.plan = AsyncPlan(transport)
         self.provider = AsyncProvider(transport)
