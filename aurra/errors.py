@@ -4,7 +4,7 @@ AurraError                     500 internal
 ├── BadRequest                 400 the request says something that cannot be
 ├── NotAuthenticated           401 no key, or one that is not accepted
 ├── PlanLimitExceeded          402 writes are blocked by the plan
-├── Forbidden                  403 the key's scope does not allow it
+├── Forbidden                  403 the key does not allow it: its scope, its ceiling
 ├── NotFound                   404 nothing of that id is visible to this key
 ├── Conflict                   409 the state of the thing forbids it
 ├── PayloadTooLarge            413
@@ -41,6 +41,10 @@ CODES: dict[str, tuple[int, str]] = {
     "expired_key": (401, "Use another key; this one has expired."),
     "plan_limit_exceeded": (402, "Send fewer, wait for the next period, or move the account to a bigger plan."),
     "insufficient_scope": (403, "Use a key that has the scope which the message names."),
+    "key_has_ceiling": (
+        403,
+        "Use a key without a ceiling; one that has it reads memories as they were, and does no more.",
+    ),
     "not_found": (404, "Check the id; a key sees only its own account, and one tenant where it is pinned to it."),
     "memory_erased": (404, "Nothing can be done: the memory was erased for good."),
     "no_such_path": (404, "GET / lists every path."),
@@ -113,7 +117,7 @@ class PlanLimitExceeded(AurraError):
 
 
 class Forbidden(AurraError):
-    """403: the key is known and lacks the scope."""
+    """403: the key is known, and lacks the scope or may only read what was known up to a transaction."""
 
     default_code = "insufficient_scope"
 
