@@ -39,6 +39,14 @@ CODES: dict[str, tuple[int, str]] = {
     "invalid_key": (401, "Check the key; `aurra keys create` makes a new one."),
     "revoked_key": (401, "Use another key; this one was revoked."),
     "expired_key": (401, "Use another key; this one has expired."),
+    "signature_required": (401, "Sign the request with the key's signing secret; aurra/signing.md says how."),
+    "malformed_signature": (
+        401,
+        "Send X-Aurra-Key, X-Aurra-Timestamp, X-Aurra-Nonce and X-Aurra-Signature, each once, and no Authorization.",
+    ),
+    "invalid_signature": (401, "Check the key id, the signing secret and what is signed against aurra/signing.md."),
+    "signature_expired": (401, "Set the clock that the timestamp comes from; sign every attempt anew."),
+    "nonce_used": (401, "Sign every attempt anew, with a nonce of its own."),
     "plan_limit_exceeded": (402, "Send fewer, wait for the next period, or move the account to a bigger plan."),
     "insufficient_scope": (403, "Use a key that has the scope which the message names."),
     "key_has_ceiling": (

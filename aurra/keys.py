@@ -50,15 +50,19 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """CIDRs that it may be used from; none is anywhere."""
     up_to: int | None = None
     """The newest transaction that it may know of."""
+    is_signed: bool = False
+    """Its requests carry a signature, and no bearer."""
 
 
 class NewKey(msgspec.Struct, frozen=True):
-    """A key just made; `raw` is shown once and never stored."""
+    """A key just made; `raw` and `signing_secret` are shown once, and not stored as they are."""
 
     raw: str
     key_id: str
     secret_hash: bytes
     last_four: str
+    signing_secret: str | None = None
+    """Of a key whose requests are signed."""
 
 
 def make_key(kind: str = "live") -> NewKey:
@@ -68,6 +72,12 @@ def make_key(kind: str = "live") -> NewKey:
     body = f"aurra_{kind}_{key_id}{secret}"
     raw = body + base62(zlib.crc32(body.encode()), 6)
     return NewKey(raw, key_id, hash_secret(raw), raw[-4:])
+
+
+def make_signing_secret() -> str:
+    """A new secret to sign requests with: 256 random bits, and a checksum for whoever looks for lost secrets."""
+    body = f"aurra_sign_{base62(secrets.randbits(256), 43)}"
+    return body + base62(zlib.crc32(body.encode()), 6)
 
 
 def key_id_of(raw: str) -> str | None:

@@ -29,7 +29,16 @@ async def _look_up(service: Service, raw: str, key_id: str) -> Caller:
         rows = [row for row in await accounts.find_key(tx, key_id) if keys.matches(raw, row.secret_hash)]
     if not rows:
         raise NotAuthenticated("This key is not known here.", code="invalid_key")
-    row = rows[0]
+    caller = await accepted(service, rows[0])
+    if rows[0].signing_sealed is not None:
+        raise NotAuthenticated(
+            "This key signs its requests; its bearer alone is not enough.", code="signature_required"
+        )
+    return caller
+
+
+async def accepted(service: Service, row: KeyRow) -> Caller:
+    """The caller of a key that was proven to be the caller's. Raises NotAuthenticated where it is not accepted now."""
     if row.revoked_at is not None:
         raise NotAuthenticated("This key was revoked.", code="revoked_key")
     await _require_not_expired(service, row)

@@ -16,13 +16,14 @@ from aurra.conformance import playing, report
 from aurra.conformance.expecting import KeyRefused, Unreachable
 from aurra.conformance.law import Law
 from aurra.conformance.laws import ALL
-from aurra.errors import CannotStart
+from aurra.errors import BadRequest, CannotStart, Unavailable
 from aurra.faces import examining, switching
 from aurra.faces.switching import Progress
 from aurra.settings import read_settings
 from aurra.store import migrate as migrations
 from aurra.store import provision
 from aurra.store.accounts import Directory, open_directory
+from aurra.store.secret_keys import SecretKeys
 from aurra.store.verifying import Verdict
 
 
@@ -111,17 +112,30 @@ def keys_group() -> None:
     show_default=True,
     help="What it writes never supersedes what a key of higher trust wrote.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print {key, id, account}.")
-def create_key(account_name: str, scopes: str, trust: str, as_json: bool) -> None:
+@click.option("--up-to", type=click.IntRange(min=0), help="The newest transaction that it may know of; it only reads.")
+@click.option("--signed", is_flag=True, help="Its requests are signed; prints the signing secret too, once.")
+@click.option("--json", "as_json", is_flag=True, help="Print {key, id, account, signing_secret}.")
+def create_key(account_name: str, scopes: str, trust: str, up_to: int | None, signed: bool, as_json: bool) -> None:
     """Make a key and print it, once."""
-    terms = keys.Terms(scopes=keys.parse_scopes(scopes), trust=keys.TRUSTS[trust])
+    terms = keys.Terms(scopes=keys.parse_scopes(scopes), trust=keys.TRUSTS[trust], up_to=up_to, is_signed=signed)
 
     async def work(directory: Directory) -> keys.NewKey:
-        return await directory.create_key(await directory.get_account(account_name), terms)
+        account = await directory.get_account(account_name)
+        return await directory.create_key(account, terms, _ring() if signed else None)
 
     key = _directory(work)
-    shown = {"key": key.raw, "id": key.key_id, "account": account_name}
-    click.echo(msgspec.json.encode(shown).decode() if as_json else key.raw)
+    shown = {"key": key.raw, "id": key.key_id, "account": account_name, "signing_secret": key.signing_secret}
+    click.echo(
+        msgspec.json.encode(shown).decode() if as_json else "\n".join(filter(None, (key.raw, key.signing_secret)))
+    )
+
+
+def _ring() -> sealing.KeyRing:
+    """The installation's secret keys. Raises CannotStart where the operator has to give one."""
+    try:
+        return SecretKeys(read_settings()).get()
+    except (BadRequest, Unavailable) as error:
+        raise CannotStart(str(error)) from error
 
 
 @keys_group.command("list")

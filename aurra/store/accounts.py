@@ -11,7 +11,7 @@ import msgspec
 from aurra import chain, keys, plans
 from aurra.errors import CannotStart
 from aurra.sealing import CannotOpen, KeyRing
-from aurra.store import ledger, pool, providers, verifying
+from aurra.store import ledger, pool, providers, signing, verifying
 from aurra.store.pool import Transaction
 from aurra.store.queries import load
 from aurra.store.verifying import Verdict
@@ -114,10 +114,10 @@ class Directory:
             meter = plans.state(head.writes_limit, head.meter, head.at).meter
             await tx.execute(_Q["start_grace"], grace_from=meter.grace_from)
 
-    async def create_key(self, account: AccountRow, terms: keys.Terms) -> keys.NewKey:
-        """A new key of the account; its raw form is nowhere but in the answer."""
+    async def create_key(self, account: AccountRow, terms: keys.Terms, ring: KeyRing | None = None) -> keys.NewKey:
+        """A new key of the account; its raw form is nowhere but in the answer. One that signs needs the ring."""
         async with self._act(account.id) as tx:
-            return await add_key(tx, terms, created_by="operator")
+            return await add_key(tx, terms, created_by="operator", ring=ring)
 
     async def list_keys(self) -> list[ListedKey]:
         """All keys, without anything secret."""
@@ -208,9 +208,15 @@ async def now(tx: Transaction) -> dt.datetime:
     return row.at
 
 
-async def add_key(tx: Transaction, terms: keys.Terms, created_by: str) -> keys.NewKey:
-    """A new key of the transaction's account."""
+async def add_key(tx: Transaction, terms: keys.Terms, created_by: str, ring: KeyRing | None = None) -> keys.NewKey:
+    """A new key of the transaction's account. Raises CannotStart for one that signs where there is no ring."""
     key = keys.make_key()
+    sealed = None
+    if terms.is_signed:
+        if ring is None:
+            raise CannotStart("A signing secret cannot be kept: set AURRA_SECRET_KEYS; `aurra secrets new` makes one.")
+        key = msgspec.structs.replace(key, signing_secret=keys.make_signing_secret())
+        sealed = ring.seal(key.signing_secret or "", signing.bound_to(tx.company_id, key.key_id))
     await tx.execute(
         _Q["create_key"],
         **msgspec.structs.asdict(terms),
@@ -218,6 +224,8 @@ async def add_key(tx: Transaction, terms: keys.Terms, created_by: str) -> keys.N
         secret_hash=key.secret_hash,
         last_four=key.last_four,
         created_by=created_by,
+        signing_sealed=sealed and sealed.value,
+        signing_sealed_by=sealed and sealed.by,
         at=await now(tx),
     )
     return key

@@ -4,6 +4,7 @@ The history is played step by step; after each step a key without a ceiling asks
 answers are kept. At the end keys with ceilings ask the same, with the clock where it was, and must get the same bytes.
 """
 
+import base64
 import datetime as dt
 import random
 import re
@@ -255,12 +256,14 @@ class Recording(msgspec.Struct):
     cursors: list[Asked]
 
 
-async def record(account: Account, world: World) -> Recording:
-    """All that there is to ask now. Questions come first: they leave receipts."""
+async def record(account: Account, world: World, share: float) -> Recording:
+    """A share, at random, of all that there is to ask now. Questions come first: they leave receipts."""
+    dice = random.Random(world.newest)
     recording = Recording(world.at, {}, [])
     for name in sorted(CASES, key=lambda name: name != "memories.query"):
         answers = recording.answers.setdefault(name, [])
-        waiting = list(CASES[name](world))
+        every = list(CASES[name](world))
+        waiting = [asked for asked in every if dice.random() < share] or every[:1]
         while waiting:
             asked = waiting.pop()
             response = await ask(account.client, asked)
@@ -271,7 +274,7 @@ async def record(account: Account, world: World) -> Recording:
             if response.status_code == 200 and (cursor := body.get("next_cursor")):
                 following = Asked("GET", asked.path, (*asked.fields, ("cursor", cursor)))
                 following = following._replace(fields=tuple(dict(following.fields).items()))
-                if len(answers) < 60:
+                if dice.random() < share:
                     waiting.append(following)
                 recording.cursors.append(following)
     return recording
@@ -283,10 +286,12 @@ class Player:
     def __init__(self, account: Account, low: Account, dice: random.Random) -> None:
         self.account, self.low, self.dice = account, low, dice
         self.world = World()
+        self.labelled = 0
 
     async def step(self, number: int) -> None:
         """One step; the first ones make sure that everything there is happens."""
-        first = ["slot", "free", "chat", "label", "doubt", "doubt", "relabel", "correct", "accept", "retract", "reject"]
+        first = ["slot", "free", "chat", "label", "doubt", "doubt", "relabel", "misheard", "undo", "label", "accept"]
+        first += ["retract", "unlabel", "reject"]
         kinds = [*first, "slot", "supersede", "end", "restore", "talk", "free", "bulk", "correct", "unlabel"]
         kind = first[number] if number < len(first) else self.dice.choice(kinds)
         answer = await getattr(self, f"_{kind}")()
@@ -298,8 +303,8 @@ class Player:
         page = await self.account.get("/agent/memories", limit=1)
         self.world.newest = page["transaction"]["id"]
 
-    async def _post(self, path: str, account: Account | None = None, **body: Any) -> httpx2.Response:
-        return await (account or self.account).client.post(path, json=body)
+    async def _post(self, path: str, by: Account | None = None, /, **body: Any) -> httpx2.Response:
+        return await (by or self.account).client.post(path, json=body)
 
     def _any(self) -> str:
         return self.dice.choice(self.world.memories)
@@ -310,12 +315,10 @@ class Player:
     async def _slot(self) -> httpx2.Response:
         self.world.subjects = ["kim"]
         city = self.dice.choice(["Oslo", "Rome", "Bern", "Nice"])
-        until = {"valid_to": "2041-01-01"} if self.dice.random() < 0.4 else {}
-        about = {"subject": "Kim", "attribute": "city", "external_id": "e-1"}
-        content = f"Kim lives in {city}"
-        return await self._post(
-            "/agent/memories", content=content, valid_from=self._day(), reason="told", **about, **until
-        )
+        fields: dict[str, Any] = {"subject": "Kim", "attribute": "city", "external_id": "e-1", "reason": "told"}
+        if self.dice.random() < 0.4:
+            fields["valid_to"] = "2041-01-01"
+        return await self._post("/agent/memories", content=f"Kim lives in {city}", valid_from=self._day(), **fields)
 
     async def _free(self) -> httpx2.Response:
         tenant = self.dice.choice([None, None, "t2"])
@@ -337,14 +340,16 @@ class Player:
         turns = [{"id": str(self.dice.random()), "role": "user", "content": "I moved to Rome in May.", "name": "Kim"}]
         how = self.dice.choice(["now", "never"])
         if not labels:
-            labels = self.dice.choice([{}, {"channel": "call"}, {"uri": f"https://x/{self.dice.random()}"}])
+            given: list[dict[str, Any]] = [{}, {"channel": "call"}, {"uri": f"https://x/{self.dice.random()}"}]
+            labels = self.dice.choice(given)
         return await self._post("/agent/conversations", session_id=session, turns=turns, extraction=how, **labels)
 
     async def _relabel(self) -> httpx2.Response:
         return await self._talk(session_id="s-1", channel="chat", external_id=self.dice.choice(["l-2", "l-3"]))
 
     async def _label(self) -> httpx2.Response:
-        label = self.dice.choice(["l-1", "l-2"])
+        self.labelled += 1
+        label = f"l-{self.labelled % 2 + 1}"
         return await self.account.client.patch("/agent/subjects/kim", json={"external_id": label})
 
     async def _unlabel(self) -> httpx2.Response:
@@ -380,6 +385,13 @@ class Player:
         content = f"corrected {self.dice.random()}"
         return await self._post(f"/memories/{self._any()}/correct", content=content, reason="misheard")
 
+    async def _misheard(self) -> httpx2.Response:
+        """What answers rest on turns out wrong."""
+        return await self._post(f"/memories/{self.world.memories[0]}/correct", content="Kim lives in Moss", reason="x")
+
+    async def _undo(self) -> httpx2.Response:
+        return await self._post(f"/agent/transactions/{self.world.newest}/restore")
+
     async def _retract(self) -> httpx2.Response:
         return await self._post(f"/memories/{self._any()}/retract", reason="wrong")
 
@@ -398,19 +410,21 @@ async def compare(client: httpx2.AsyncClient, recording: Recording, names: list[
     return count
 
 
-async def play_and_compare(make_account: MakeAccount, clock: HandClock, seed: int, steps: int) -> int:
+async def play_and_compare(
+    make_account: MakeAccount, clock: HandClock, seed: int, steps: int, share: float = 1.0
+) -> int:
     """A random history; how many answers were compared."""
     clock.at = BEGINNING
     account = await make_account()
     low = await make_account(of=account.row, trust=1)
     await low.client.patch("/agent/settings", json={"review_queue": True})
     player = Player(account, low, random.Random(seed))
-    recordings: dict[int, Recording] = {0: await record(account, player.world)}
+    recordings: dict[int, Recording] = {0: await record(account, player.world, share)}
     known = {0: len(player.world.memories)}
     for number in range(steps):
         player.world.at = clock.at = BEGINNING + dt.timedelta(minutes=number + 1)
         await player.step(number)
-        recordings[player.world.newest] = await record(account, player.world)
+        recordings[player.world.newest] = await record(account, player.world, share)
         known[player.world.newest] = len(player.world.memories)
     newest, memories, receipts = player.world.newest, player.world.memories, player.world.receipts
     keys = {number: (await make_account(of=account.row, up_to=number)).client for number in recordings}
@@ -461,8 +475,6 @@ async def unknown(
 
 def cursor_number(asked: Asked) -> int:
     """The transaction that a list's cursor names."""
-    import base64
-
     text = dict(asked.fields)["cursor"]
     body = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))[16:])
     place = {"/agent/memories": 3, "/agent/transactions": 2, "/agent/subjects": 1, "/agent/conversations": 2}
@@ -473,16 +485,16 @@ async def test_a_ceiling_shows_what_was_shown_when_it_was_the_newest(
     make_account: MakeAccount, hand_clock: HandClock
 ) -> None:
     """The law, over one history in which everything happens; byte for byte, up to ids of requests and receipts."""
-    assert await play_and_compare(make_account, hand_clock, seed=1, steps=14) > 2_000
+    assert await play_and_compare(make_account, hand_clock, seed=1, steps=14, share=0.3) > 1_000
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", range(2, 14))
+@pytest.mark.parametrize("seed", range(2, 10))
 async def test_a_ceiling_shows_what_was_shown_in_random_histories(
     make_account: MakeAccount, hand_clock: HandClock, seed: int
 ) -> None:
     """The law, over histories at random."""
-    assert await play_and_compare(make_account, hand_clock, seed, steps=30) > 5_000
+    assert await play_and_compare(make_account, hand_clock, seed, steps=25) > 5_000
 
 
 def test_every_read_keeps_the_ceiling_or_is_refused() -> None:
@@ -507,16 +519,11 @@ async def test_everything_else_is_refused_with_its_own_code(make_account: MakeAc
     key = await make_account(of=account.row, scopes=",".join(SCOPES), up_to=1)
     op = OPERATIONS[name]
     path = re.sub(r"{(\w+)}", lambda match: {"tx": "1", "subject": "kim"}.get(match[1], memory), op.path)
-    body = {"content": "x", "messages": [], "memories": [], "turns": [], "session_id": "s", "superseded_by": memory}
+    body: dict[str, Any] = {"content": "x", "memories": [], "turns": [], "session_id": "s", "reason": "r"}
     fields = {field.encode_name for field in msgspec.structs.fields(op.request)}
-    given = {name: value for name, value in body.items() if name in fields}
-    if op.name == "memories.add":
-        given.pop("messages")
-    if op.name == "memories.correct":
-        given["reason"] = "r"
-    response = await key.client.request(
-        op.method, path, **({} if op.method in ("GET", "DELETE") else {"json": given}), headers={"Idempotency-Key": "k"}
-    )
+    given: dict[str, Any] = {name: value for name, value in body.items() if name in fields}
+    sent: dict[str, Any] = {} if op.method in ("GET", "DELETE") else {"json": given}
+    response = await key.client.request(op.method, path, headers={"Idempotency-Key": "k"}, **sent)
     if response.status_code in (400, 422):
         pytest.fail(f"{name}: give its case what it needs: {response.text}")
     assert (response.status_code, response.json()["code"]) == (403, "key_has_ceiling")
