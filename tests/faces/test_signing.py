@@ -61,7 +61,9 @@ class Signer(msgspec.Struct):
         made = signing.sign(self.key.signing_secret or "", request, key_id=id_, timestamp=at, nonce=once)
         return Sent(method, target, body, id_, at, once, made)
 
-    async def send(self, sent: Sent, client: httpx2.AsyncClient | None = None, **more: str) -> httpx2.Response:
+    async def send(
+        self, sent: Sent, client: httpx2.AsyncClient | None = None, more: dict[str, str] | None = None
+    ) -> httpx2.Response:
         headers = {
             "X-Aurra-Key": sent.key_id,
             "X-Aurra-Timestamp": sent.timestamp,
@@ -71,7 +73,7 @@ class Signer(msgspec.Struct):
             "X-Request-Id": "same",
         }
         client = client or self.client
-        return await client.request(sent.method, sent.target, content=sent.body, headers={**headers, **more})
+        return await client.request(sent.method, sent.target, content=sent.body, headers={**headers, **(more or {})})
 
     async def ask(self, method: str, target: str, body: bytes = b"", **how: Any) -> httpx2.Response:
         return await self.send(self.sign(method, target, body, **how))
@@ -124,7 +126,7 @@ async def test_a_signed_key_reads_and_writes(signer: Signer) -> None:
 
 
 async def test_a_thousand_mutations_are_refused(make_signer: MakeSigner, service: Service, dsn: str) -> None:
-    """T12: method, path, query, body, timestamp, nonce, key or a bit of the signature: 401, and nothing is left of it."""
+    """T12: method, path, query, body, timestamp, nonce, key or a bit of the signature: 401, and nothing stays of it."""
     dice = random.Random(12)
     signer = await make_signer()
     other = await make_signer(of=signer.account)
@@ -301,7 +303,7 @@ async def test_a_bearer_alone_is_not_enough(signer: Signer, make_account: Any) -
     refused(await signer.client.get("/agent/memories", headers=bearer), "signature_required")
     guessed = {"Authorization": "Bearer aurra_live_" + "0" * 57}
     refused(await signer.client.get("/agent/memories", headers=guessed), "invalid_key")
-    refused(await signer.send(signer.sign("GET", "/agent/memories"), **bearer), "malformed_signature")
+    refused(await signer.send(signer.sign("GET", "/agent/memories"), more=bearer), "malformed_signature")
     account: Account = await make_account(of=signer.account)
     assert await account.decisions() == []
 
@@ -349,7 +351,7 @@ async def test_limits_of_the_body_are_as_ever(signer: Signer) -> None:
     assert (await signer.ask("POST", "/agent/memories", b" " * (2**20 + 1))).status_code == 413
     assert (await signer.ask("POST", "/agent/memories", b" \n" + memory("spaced") + b"\n")).status_code == 200
     sent = signer.sign("POST", "/agent/memories", memory("x"))
-    assert (await signer.send(sent, **{"Content-Type": "text/plain"})).status_code == 415
+    assert (await signer.send(sent, more={"Content-Type": "text/plain"})).status_code == 415
 
 
 def test_the_documented_vector_is_what_is_signed() -> None:
@@ -364,7 +366,7 @@ def test_the_documented_vector_is_what_is_signed() -> None:
     code = re.search(r"```python\n(.*?)```", page, re.DOTALL)
     assert code
     scope: dict[str, Any] = {}
-    exec(code[1], scope)  # noqa: S102 - the page's own
+    exec(code[1], scope)
     given = {name: vector[name] for name in ("signing_secret", "key_id", "timestamp", "nonce", "method", "target")}
     assert scope["signature"](**given, body=vector["body"].encode()) == vector["signature"]
     for header in signing.HEADERS:
@@ -406,7 +408,8 @@ async def test_a_secret_is_bound_to_its_account_and_key(make_signer: MakeSigner,
     one, other = await make_signer(), await make_signer()
     async with connected(dsn) as connection:
         await connection.execute(
-            "UPDATE api_key SET signing_sealed = o.signing_sealed FROM api_key o WHERE o.key_id = $1 AND api_key.key_id = $2",
+            """UPDATE api_key k SET signing_sealed = o.signing_sealed FROM api_key o
+               WHERE o.key_id = $1 AND k.key_id = $2""",
             one.key.key_id,
             other.key.key_id,
         )

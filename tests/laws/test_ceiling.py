@@ -9,6 +9,7 @@ import datetime as dt
 import random
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -291,7 +292,7 @@ class Player:
     async def step(self, number: int) -> None:
         """One step; the first ones make sure that everything there is happens."""
         first = ["slot", "free", "chat", "label", "doubt", "doubt", "relabel", "misheard", "undo", "label", "accept"]
-        first += ["retract", "unlabel", "reject"]
+        first += ["reject", "retract", "unlabel", "free"]
         kinds = [*first, "slot", "supersede", "end", "restore", "talk", "free", "bulk", "correct", "unlabel"]
         kind = first[number] if number < len(first) else self.dice.choice(kinds)
         answer = await getattr(self, f"_{kind}")()
@@ -357,10 +358,10 @@ class Player:
 
     async def _doubt(self) -> httpx2.Response:
         """Low trust would supersede what normal trust wrote: a review."""
-        rate, day = self.dice.randint(100, 10_000), self._day()
-        old = await self._post("/agent/memories", content=f"The limit of {day} is {rate} requests")
+        rate = self.dice.randint(100, 10_000)
+        old = await self._post("/agent/memories", content=f"The limit is {rate} requests")
         self.world.memories.append(old.json()["memory_id"])
-        content = f"The limit of {day} is {rate + 7} requests"
+        content = f"The limit is {rate + 7} requests"
         return await self._post("/agent/memories", self.low, content=content, auto_supersede=True)
 
     async def _decide(self, how: str) -> httpx2.Response:
@@ -485,7 +486,7 @@ async def test_a_ceiling_shows_what_was_shown_when_it_was_the_newest(
     make_account: MakeAccount, hand_clock: HandClock
 ) -> None:
     """The law, over one history in which everything happens; byte for byte, up to ids of requests and receipts."""
-    assert await play_and_compare(make_account, hand_clock, seed=1, steps=14, share=0.3) > 1_000
+    assert await play_and_compare(make_account, hand_clock, seed=1, steps=15, share=0.3) > 1_000
 
 
 @pytest.mark.long
@@ -495,6 +496,90 @@ async def test_a_ceiling_shows_what_was_shown_in_random_histories(
 ) -> None:
     """The law, over histories at random."""
     assert await play_and_compare(make_account, hand_clock, seed, steps=25) > 5_000
+
+
+async def test_an_instant_after_the_ceiling_is_the_ceiling(make_account: MakeAccount, hand_clock: HandClock) -> None:
+    """Instants that have passed since are those after the newest transaction: read as it, whatever happened then."""
+    hand_clock.at = BEGINNING
+    account = await make_account()
+    await account.add("Kim lives in Oslo", subject="kim", attribute="city")
+    key = await make_account(of=account.row, up_to=1)
+    hand_clock.at = BEGINNING + dt.timedelta(minutes=1)
+    await account.add("Kim lives in Rome", subject="kim", attribute="city")
+    for path, name, fixed in [
+        ("/agent/memories", "transaction_as_of", {"as_of": "2041-01-01"}),
+        ("/agent/subjects/kim", "transaction_as_of", {"as_of": "2041-01-01"}),
+        ("/agent/transactions", "transaction_as_of", {}),
+        ("/agent/diff", "to", {"from": 0}),
+    ]:
+        by_number = await ask(key.client, get(path, **{name: 1}, **fixed))
+        by_instant = await ask(key.client, get(path, **{name: hand_clock.at.isoformat()}, **fixed))
+        assert by_number.status_code == 200 and by_instant.content == by_number.content
+        assert "Rome" not in by_instant.text
+        assert "2040-01-01T00:01" not in by_instant.text
+
+
+async def test_what_is_erased_later_is_nothing(make_account: MakeAccount) -> None:
+    """Its text is gone for everybody; that and when it was erased is told to those who may know of it."""
+    account = await make_account()
+    erased = await account.add("Kim lives in Oslo", subject="kim", attribute="city")
+    await account.post("/agent/query", question="Where does Kim live?")
+    await account.post(f"/memories/{erased}/erase", reason="asked to")
+    before, after = [await make_account(of=account.row, up_to=number) for number in (1, 2)]
+    nothing = await ask(before.client, get(f"/memories/{uuid4()}"))
+    for path in ("/memories/{}", "/memories/{}/timeline", "/memories/{}/audit", "/memories/{}/versions"):
+        response = await ask(before.client, get(path.format(erased)))
+        assert (response.status_code, response.content) == (404, nothing.content)
+        assert (await ask(after.client, get(path.format(erased)))).json()["code"] == "memory_erased"
+    assert (await before.get("/agent/transactions/verify"))["checked"] == 1
+    assert (await before.get("/agent/transactions/verify"))["ok"] is True
+    assert [one["id"] for one in (await before.get("/agent/transactions"))["transactions"]] == [1]
+    assert (await before.get("/agent/diff", **{"from": 0}))["changes"] == []
+    assert (await after.get("/agent/diff", **{"from": 1}))["changes"][0]["kind"] == "erased"
+
+
+async def test_what_waits_of_later_turns_is_not_told(make_account: MakeAccount) -> None:
+    """`pending` is of turns that may be known of."""
+    account = await make_account()
+    turn = {"role": "user", "content": "I moved to Rome in May.", "name": "Kim"}
+    await account.post("/agent/conversations", session_id="s", turns=[turn], extraction="never")
+    await account.post("/agent/conversations", session_id="s", turns=[turn], extraction="later")
+    key = await make_account(of=account.row, up_to=1)
+    for told in (await key.get("/agent/conversations/s"), await key.get("/agent/conversations")):
+        shown = told.get("conversation") or told["conversations"][0]
+        assert (shown["turns"], shown["pending"]) == (1, False)
+
+
+async def test_receipts_of_a_key_with_a_ceiling(make_account: MakeAccount) -> None:
+    """It may ask, and see the receipts of what keys of its ceiling or a lower one asked, whenever that was."""
+    account = await make_account()
+    memory = await account.add("Kim lives in Oslo", subject="kim", attribute="city")
+    low = await make_account(of=account.row, up_to=1)
+    await account.post(f"/memories/{memory}/correct", content="Kim lives in Moss", reason="misheard")
+    high = await make_account(of=account.row, up_to=2)
+    asked = {"question": "Where does Kim live?"}
+    by_low = (await low.post("/agent/query", **asked))["receipt_id"]
+    by_high = (await high.post("/agent/query", **asked))["receipt_id"]
+    by_all = (await account.post("/agent/query", **asked, transaction_as_of=1))["receipt_id"]
+
+    async def seen(by: Account) -> set[str]:
+        return {one["receipt_id"] for one in (await by.get("/agent/receipts"))["receipts"]}
+
+    assert await seen(low) == {by_low}
+    assert await seen(high) == {by_low, by_high, by_all} == await seen(account)
+    used = await low.get(f"/memories/{memory}")
+    assert (used["used_in_count"], [use["receipt_id"] for use in used["used_in"]]) == (1, [by_low])
+    # The correction that broke it comes after the ceiling.
+    assert (await low.get(f"/agent/receipts/{by_low}"))["invalidated"] is None
+    assert (await account.get(f"/agent/receipts/{by_low}"))["invalidated"]["transaction"] == 2
+    assert (await low.post(f"/agent/receipts/{by_low}/replay"))["drift"] == "none"
+
+
+def test_operations_have_one_door_to_the_database() -> None:
+    """What an operation reads for a caller, it reads through `ctx.database`, which knows the caller's ceiling."""
+    for path in (Path(__file__).parents[2] / "aurra" / "ops").glob("*.py"):
+        found = re.findall(r"\w*service\.database\b", path.read_text("utf-8"))
+        assert not found or path.name in ("growing.py", "following.py"), path.name
 
 
 def test_every_read_keeps_the_ceiling_or_is_refused() -> None:
