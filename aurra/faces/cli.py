@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 import click
 import msgspec
+import structlog
 
 from aurra import __version__, keys, proof, sealing
 from aurra.conformance import playing, report
@@ -114,7 +115,9 @@ def keys_group() -> None:
 )
 @click.option("--up-to", type=click.IntRange(min=0), help="The newest transaction that it may know of; it only reads.")
 @click.option("--signed", is_flag=True, help="Its requests are signed; prints the signing secret too, once.")
-@click.option("--json", "as_json", is_flag=True, help="Print {key, id, account, signing_secret}.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print {key, id, account}, and {signing_secret} of one that signs."
+)
 def create_key(account_name: str, scopes: str, trust: str, up_to: int | None, signed: bool, as_json: bool) -> None:
     """Make a key and print it, once."""
     terms = keys.Terms(scopes=keys.parse_scopes(scopes), trust=keys.TRUSTS[trust], up_to=up_to, is_signed=signed)
@@ -124,7 +127,9 @@ def create_key(account_name: str, scopes: str, trust: str, up_to: int | None, si
         return await directory.create_key(account, terms, _ring() if signed else None)
 
     key = _directory(work)
-    shown = {"key": key.raw, "id": key.key_id, "account": account_name, "signing_secret": key.signing_secret}
+    shown = {"key": key.raw, "id": key.key_id, "account": account_name}
+    if key.signing_secret is not None:
+        shown["signing_secret"] = key.signing_secret
     click.echo(
         msgspec.json.encode(shown).decode() if as_json else "\n".join(filter(None, (key.raw, key.signing_secret)))
     )
@@ -132,6 +137,8 @@ def create_key(account_name: str, scopes: str, trust: str, up_to: int | None, si
 
 def _ring() -> sealing.KeyRing:
     """The installation's secret keys. Raises CannotStart where the operator has to give one."""
+    # What is printed is for whoever reads it by machine; that a key was made is told beside.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=sys.stderr))
     try:
         return SecretKeys(read_settings()).get()
     except (BadRequest, Unavailable) as error:
@@ -198,7 +205,7 @@ def _as_json(account: str, verdict: Verdict) -> str:
 
 @main.group("secrets")
 def secrets_group() -> None:
-    """The installation's secret keys: they seal what is stored of models' keys."""
+    """The installation's secret keys: they seal what is stored of models' keys and signing secrets."""
 
 
 @secrets_group.command("new")

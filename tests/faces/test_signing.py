@@ -16,6 +16,7 @@ from uuid import uuid4
 import httpx2
 import msgspec
 import pytest
+from aurra_sdk import Aurra
 
 from aurra import sealing, signing
 from aurra.context import Service
@@ -262,6 +263,9 @@ async def test_a_nonce_is_good_for_one_process(signer: Signer, service: Service,
                 answers = await asyncio.gather(*(signer.send(sent, client) for client in clients))
                 assert sorted(answer.status_code for answer in answers) == [200] + [401] * 9
             assert (await signer.send(signer.sign("GET", "/agent/memories"), there)).status_code == 200
+        with Aurra(signer.key.raw, signing_secret=signer.key.signing_secret, base_url=process.url) as client:
+            read = await asyncio.to_thread(lambda: [one.decision for one in client.memories.iterate(limit=2)])
+    assert len(read) == 3
     assert len((await signer.ask("GET", "/agent/memories")).json()["memories"]) == 3
 
 
@@ -295,6 +299,19 @@ async def test_nonces_are_kept_as_long_as_they_could_be_used(signer: Signer, han
     async with connected(dsn) as connection:
         sql = "SELECT count(*) FROM signature_nonce WHERE company_id = $1"
         assert await connection.fetchval(sql, signer.account.id) == 1
+
+
+async def test_nonces_are_an_accounts_own(signer: Signer, make_signer: MakeSigner, dsn: str) -> None:
+    """Row-level security keeps them apart as it does memories; with no account there are none."""
+    other = await make_signer()
+    for one in (signer, other):
+        assert (await one.ask("GET", "/agent/memories", nonce="n" * 16)).status_code == 200
+    async with connected(dsn) as connection:
+        await connection.execute("SET ROLE aurra_app")
+        assert await connection.fetchval("SELECT count(*) FROM signature_nonce") == 0
+        await connection.execute(f"SET aurra.company_id = '{signer.account.id}'")
+        owners = await connection.fetch("SELECT DISTINCT company_id FROM signature_nonce")
+        assert [row[0] for row in owners] == [signer.account.id]
 
 
 async def test_a_bearer_alone_is_not_enough(signer: Signer, make_account: Any) -> None:

@@ -20,6 +20,7 @@ import pytest
 from aurra.keys import SCOPES
 from aurra.ops import OPERATIONS
 from tests.conftest import Account, HandClock, MakeAccount
+from tests.plain import connected
 
 BEGINNING = dt.datetime(2040, 1, 1, tzinfo=dt.UTC)
 RECEIPT = re.compile(rb'"receipt_id":"[^"]*"')
@@ -536,6 +537,34 @@ async def test_what_is_erased_later_is_nothing(make_account: MakeAccount) -> Non
     assert [one["id"] for one in (await before.get("/agent/transactions"))["transactions"]] == [1]
     assert (await before.get("/agent/diff", **{"from": 0}))["changes"] == []
     assert (await after.get("/agent/diff", **{"from": 1}))["changes"][0]["kind"] == "erased"
+
+
+async def test_labels_go_with_what_they_belong_to(make_account: MakeAccount, dsn: str) -> None:
+    """Those that were replaced, too: nothing of a label stays when its conversation or its subject is erased."""
+    account = await make_account()
+    turn = {"role": "user", "content": "I moved to Rome in May.", "name": "Kim"}
+    for label in ("first", "second"):
+        labels = {"channel": label, "metadata": {label: 1}}
+        await account.post("/agent/conversations", session_id="s", turns=[turn], extraction="never", **labels)
+    await account.add("Kim lives in Oslo", subject="kim", attribute="city")
+    for label in ("first", None):
+        assert (await account.client.patch("/agent/subjects/kim", json={"external_id": label})).status_code == 200
+        await account.add(f"Kim is {label}", subject="kim")
+    before = await make_account(of=account.row, up_to=1)
+    assert (await before.get("/agent/conversations/s"))["conversation"]["channel"] == "first"
+    assert (await (await make_account(of=account.row, up_to=3)).get("/agent/subjects/kim"))["external_id"] == "first"
+    assert (await account.get("/agent/subjects/kim"))["external_id"] is None
+    tables = ("conversation", "conversation_label", "subject", "subject_label")
+
+    async def counted() -> list[int]:
+        async with connected(dsn) as connection:
+            sql = "SELECT count(*) FROM {} WHERE company_id = $1"
+            return [await connection.fetchval(sql.format(table), account.row.id) for table in tables]
+
+    assert await counted() == [1, 2, 1, 2]
+    await account.post("/agent/erase", session_id="s")
+    await account.post("/agent/erase", subject="kim")
+    assert await counted() == [0, 0, 0, 0]
 
 
 async def test_what_waits_of_later_turns_is_not_told(make_account: MakeAccount) -> None:
