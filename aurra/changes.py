@@ -227,6 +227,13 @@ class ConversationRow(msgspec.Struct, frozen=True, kw_only=True):
     external_id: str | None = None
     uri: str | None = None
     metadata: dict[str, Any] | None = None
+    tx: int
+    """The transaction that says so."""
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether it says anything."""
+        return not (self.channel is None and self.external_id is None and self.uri is None and self.metadata is None)
 
 
 class ReviewRow(msgspec.Struct, frozen=True, kw_only=True):

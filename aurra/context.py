@@ -226,7 +226,8 @@ class Context(msgspec.Struct, kw_only=True):
 
     @property
     def database(self) -> Database:
-        return self.service.database
+        """The database as far as this caller may know of it: the one door to it that operations have."""
+        return self.service.database.within(self.caller.up_to)
 
     def verb(self, verb: str, reason: str | None, *, model: str | None = None) -> Verb:
         """What this request enters into the ledger about itself."""

@@ -4,7 +4,7 @@ AurraError                     500 internal
 ├── BadRequest                 400 the request says something that cannot be
 ├── NotAuthenticated           401 no key, or one that is not accepted
 ├── PlanLimitExceeded          402 writes are blocked by the plan
-├── Forbidden                  403 the key's scope does not allow it
+├── Forbidden                  403 the key does not allow it: its scope, its ceiling
 ├── NotFound                   404 nothing of that id is visible to this key
 ├── Conflict                   409 the state of the thing forbids it
 ├── PayloadTooLarge            413
@@ -40,6 +40,14 @@ CODES: dict[str, tuple[int, str]] = {
     "revoked_key": (401, "Use another key; this one was revoked."),
     "expired_key": (401, "Use another key; this one has expired."),
     "rotated_key": (401, "Use the secret that the rotation answered; the one before it has ended."),
+    "signature_required": (401, "Sign the request with the key's signing secret; aurra/signing.md says how."),
+    "malformed_signature": (
+        401,
+        "Send X-Aurra-Key, X-Aurra-Timestamp, X-Aurra-Nonce and X-Aurra-Signature, each once, and no Authorization.",
+    ),
+    "invalid_signature": (401, "Check the key id, the signing secret and what is signed against aurra/signing.md."),
+    "signature_expired": (401, "Set the clock that the timestamp comes from; sign every attempt anew."),
+    "nonce_used": (401, "Sign every attempt anew, with a nonce of its own."),
     "plan_limit_exceeded": (402, "Send fewer, wait for the next period, or move the account to a bigger plan."),
     "insufficient_scope": (403, "Use a key that has the scope which the message names."),
     "address_not_allowed": (
@@ -51,10 +59,15 @@ CODES: dict[str, tuple[int, str]] = {
         403,
         "Use the key's new secret; the one before it changes no keys in the hours that it has left.",
     ),
+    "key_has_ceiling": (
+        403,
+        "Use a key without a ceiling; one that has it reads memories as they were, and does no more.",
+    ),
     "not_found": (404, "Check the id; a key sees only its own account, and one tenant where it is pinned to it."),
     "memory_erased": (404, "Nothing can be done: the memory was erased for good."),
     "no_such_path": (404, "GET / lists every path."),
     "method_not_allowed": (405, "GET / lists every path with its method."),
+    "key_signs": (409, "Make another key that signs, give it out, and revoke this one."),
     "already_superseded": (409, "Supersede its successor instead."),
     "already_ended": (409, "Send an earlier valid_to."),
     "not_believed": (409, "Assert it again; nothing of it is believed now."),
@@ -125,7 +138,7 @@ class PlanLimitExceeded(AurraError):
 
 
 class Forbidden(AurraError):
-    """403: the key is known and lacks the scope."""
+    """403: the key is known, and lacks the scope or may only read what was known up to a transaction."""
 
     default_code = "insufficient_scope"
 

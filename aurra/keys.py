@@ -54,15 +54,19 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """CIDRs that it may be used from; none is anywhere."""
     up_to: int | None = None
     """The newest transaction that it may know of."""
+    is_signed: bool = False
+    """Its requests carry a signature, and no bearer."""
 
 
 class NewKey(msgspec.Struct, frozen=True):
-    """A key just made; `raw` is shown once and never stored."""
+    """A key just made; `raw` and `signing_secret` are shown once, and not stored as they are."""
 
     raw: str
     key_id: str
     secret_hash: bytes
     last_four: str
+    signing_secret: str | None = None
+    """Of a key whose requests are signed."""
 
 
 def make_key(key_id: str | None = None) -> NewKey:
@@ -72,6 +76,12 @@ def make_key(key_id: str | None = None) -> NewKey:
     body = f"aurra_live_{key_id}{secret}"
     raw = body + base62(zlib.crc32(body.encode()), 6)
     return NewKey(raw, key_id, hash_secret(raw), raw[-4:])
+
+
+def make_signing_secret() -> str:
+    """A new secret to sign requests with: 256 random bits, and a checksum for whoever looks for lost secrets."""
+    body = f"aurra_sign_{base62(secrets.randbits(256), 43)}"
+    return body + base62(zlib.crc32(body.encode()), 6)
 
 
 def key_id_of(raw: str) -> str | None:
@@ -125,6 +135,7 @@ def excess(own: Terms, asked: Terms) -> str | None:
         "expires_at": _is_later(asked.expires_at, own.expires_at),
         "networks": bool(own.networks) and not _lie_inside(asked.networks, own.networks),
         "up_to": _is_later(asked.up_to, own.up_to),
+        "is_signed": own.is_signed and not asked.is_signed,
     }
     return next((field for field, is_beyond in beyond.items() if is_beyond), None)
 

@@ -176,6 +176,18 @@ CREATE TABLE public.conversation (
 );
 ALTER TABLE ONLY public.conversation FORCE ROW LEVEL SECURITY;
 ALTER TABLE public.conversation OWNER TO aurra_owner;
+CREATE TABLE public.conversation_label (
+    company_id uuid NOT NULL,
+    tenant_id text NOT NULL,
+    session_id text NOT NULL,
+    tx bigint NOT NULL,
+    channel text,
+    external_id text,
+    uri text,
+    metadata json
+);
+ALTER TABLE ONLY public.conversation_label FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.conversation_label OWNER TO aurra_owner;
 CREATE TABLE public.embedder (
     name text NOT NULL,
     model text NOT NULL,
@@ -294,7 +306,8 @@ CREATE TABLE public.receipt (
     answer text NOT NULL,
     answer_hash bytea NOT NULL,
     grounded boolean NOT NULL,
-    refused boolean NOT NULL
+    refused boolean NOT NULL,
+    known_up_to bigint
 );
 ALTER TABLE ONLY public.receipt FORCE ROW LEVEL SECURITY;
 ALTER TABLE public.receipt OWNER TO aurra_owner;
@@ -372,6 +385,14 @@ CREATE TABLE public.service_secret (
     value bytea NOT NULL
 );
 ALTER TABLE public.service_secret OWNER TO aurra_owner;
+CREATE TABLE public.signature_nonce (
+    company_id uuid NOT NULL,
+    key_id text NOT NULL,
+    nonce text NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+ALTER TABLE ONLY public.signature_nonce FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.signature_nonce OWNER TO aurra_owner;
 CREATE TABLE public.slot (
     company_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -410,10 +431,19 @@ CREATE TABLE public.subject (
     company_id uuid NOT NULL,
     tenant_id text NOT NULL,
     subject_key text NOT NULL,
-    external_id text NOT NULL
+    external_id text
 );
 ALTER TABLE ONLY public.subject FORCE ROW LEVEL SECURITY;
 ALTER TABLE public.subject OWNER TO aurra_owner;
+CREATE TABLE public.subject_label (
+    company_id uuid NOT NULL,
+    tenant_id text NOT NULL,
+    subject_key text NOT NULL,
+    tx bigint NOT NULL,
+    external_id text
+);
+ALTER TABLE ONLY public.subject_label FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.subject_label OWNER TO aurra_owner;
 CREATE TABLE public.tombstone (
     company_id uuid NOT NULL,
     erased_by bigint NOT NULL,
@@ -473,6 +503,8 @@ ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_pkey PRIMARY KEY (company_id, key_id);
 ALTER TABLE ONLY public.content
     ADD CONSTRAINT content_pkey PRIMARY KEY (company_id, id);
+ALTER TABLE ONLY public.conversation_label
+    ADD CONSTRAINT conversation_label_pkey PRIMARY KEY (company_id, tenant_id, session_id, tx);
 ALTER TABLE ONLY public.conversation
     ADD CONSTRAINT conversation_pkey PRIMARY KEY (company_id, tenant_id, session_id);
 ALTER TABLE ONLY public.embedder
@@ -507,12 +539,16 @@ ALTER TABLE ONLY public.segment_word
     ADD CONSTRAINT segment_word_pkey PRIMARY KEY (company_id, segment_id, lexeme);
 ALTER TABLE ONLY public.service_secret
     ADD CONSTRAINT service_secret_pkey PRIMARY KEY (name);
+ALTER TABLE ONLY public.signature_nonce
+    ADD CONSTRAINT signature_nonce_pkey PRIMARY KEY (company_id, key_id, nonce);
 ALTER TABLE ONLY public.slot
     ADD CONSTRAINT slot_name UNIQUE (company_id, tenant_id, subject_key, attribute_key);
 ALTER TABLE ONLY public.slot
     ADD CONSTRAINT slot_pkey PRIMARY KEY (company_id, id);
 ALTER TABLE ONLY public.source
     ADD CONSTRAINT source_pkey PRIMARY KEY (company_id, id);
+ALTER TABLE ONLY public.subject_label
+    ADD CONSTRAINT subject_label_pkey PRIMARY KEY (company_id, tenant_id, subject_key, tx);
 ALTER TABLE ONLY public.subject
     ADD CONSTRAINT subject_pkey PRIMARY KEY (company_id, tenant_id, subject_key);
 ALTER TABLE ONLY public.tombstone
@@ -542,10 +578,12 @@ CREATE INDEX review_newest ON public.review USING btree (company_id, tenant_id, 
 CREATE INDEX review_of_new ON public.review USING btree (company_id, new_memory);
 CREATE INDEX review_of_old ON public.review USING btree (company_id, old_memory);
 CREATE INDEX segment_in_order ON public.segment USING btree (company_id, tenant_id, from_tx);
+CREATE INDEX signature_nonce_expiry ON public.signature_nonce USING btree (company_id, expires_at);
 CREATE INDEX source_by_message ON public.source USING btree (company_id, tenant_id, session_id, message_id) WHERE (message_id IS NOT NULL);
 CREATE INDEX source_of_dialog ON public.source USING btree (company_id, dialog_id, "position");
 CREATE INDEX source_of_session ON public.source USING btree (company_id, tenant_id, session_id, id) WHERE (session_id IS NOT NULL);
 CREATE INDEX subject_by_external_id ON public.subject USING btree (company_id, tenant_id, external_id);
+CREATE INDEX subject_label_by_external_id ON public.subject_label USING btree (company_id, tenant_id, external_id);
 CREATE INDEX tombstone_by_eraser ON public.tombstone USING btree (company_id, erased_by);
 CREATE INDEX tombstone_of_transaction ON public.tombstone USING btree (company_id, tx);
 CREATE INDEX transaction_by_instant ON public.transaction USING btree (company_id, at);
@@ -562,6 +600,8 @@ ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.account(company_id);
 ALTER TABLE ONLY public.content
     ADD CONSTRAINT content_company_id_memory_id_fkey FOREIGN KEY (company_id, memory_id) REFERENCES public.memory(company_id, id);
+ALTER TABLE ONLY public.conversation_label
+    ADD CONSTRAINT conversation_label_company_id_tenant_id_session_id_fkey FOREIGN KEY (company_id, tenant_id, session_id) REFERENCES public.conversation(company_id, tenant_id, session_id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.embedding
     ADD CONSTRAINT embedding_company_id_content_id_fkey FOREIGN KEY (company_id, content_id) REFERENCES public.content(company_id, id);
 ALTER TABLE ONLY public.idempotency
@@ -584,10 +624,14 @@ ALTER TABLE ONLY public.segment_sketch
     ADD CONSTRAINT segment_sketch_company_id_segment_id_fkey FOREIGN KEY (company_id, segment_id) REFERENCES public.segment(company_id, id);
 ALTER TABLE ONLY public.segment_word
     ADD CONSTRAINT segment_word_company_id_segment_id_fkey FOREIGN KEY (company_id, segment_id) REFERENCES public.segment(company_id, id);
+ALTER TABLE ONLY public.signature_nonce
+    ADD CONSTRAINT signature_nonce_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.account(company_id);
 ALTER TABLE ONLY public.slot
     ADD CONSTRAINT slot_company_id_tx_fkey FOREIGN KEY (company_id, tx) REFERENCES public.transaction(company_id, id);
 ALTER TABLE ONLY public.source
     ADD CONSTRAINT source_company_id_tx_fkey FOREIGN KEY (company_id, tx) REFERENCES public.transaction(company_id, id);
+ALTER TABLE ONLY public.subject_label
+    ADD CONSTRAINT subject_label_company_id_tenant_id_subject_key_fkey FOREIGN KEY (company_id, tenant_id, subject_key) REFERENCES public.subject(company_id, tenant_id, subject_key) ON DELETE CASCADE;
 ALTER TABLE ONLY public.tombstone
     ADD CONSTRAINT tombstone_company_id_erased_by_fkey FOREIGN KEY (company_id, erased_by) REFERENCES public.transaction(company_id, id);
 ALTER TABLE ONLY public.tombstone
@@ -604,6 +648,7 @@ ALTER TABLE public.account ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.api_key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.content ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.conversation ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.conversation_label ENABLE ROW LEVEL SECURITY;
 CREATE POLICY directory ON public.account TO aurra_owner USING (true) WITH CHECK (true);
 CREATE POLICY directory ON public.api_key TO aurra_owner USING (true) WITH CHECK (true);
 CREATE POLICY directory ON public.provider TO aurra_owner USING (true) WITH CHECK (true);
@@ -615,6 +660,7 @@ CREATE POLICY own_account ON public.account USING ((company_id = (NULLIF(current
 CREATE POLICY own_account ON public.api_key USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.content USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.conversation USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY own_account ON public.conversation_label USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.embedding USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.idempotency USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.ledger USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
@@ -626,9 +672,11 @@ CREATE POLICY own_account ON public.review USING ((company_id = (NULLIF(current_
 CREATE POLICY own_account ON public.segment USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.segment_sketch USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.segment_word USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY own_account ON public.signature_nonce USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.slot USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.source USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.subject USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY own_account ON public.subject_label USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.tombstone USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.transaction USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account_add ON public.version FOR INSERT WITH CHECK ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
@@ -643,9 +691,11 @@ ALTER TABLE public.review ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.segment ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.segment_sketch ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.segment_word ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.signature_nonce ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.slot ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.source ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.subject ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.subject_label ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.tombstone ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.transaction ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.version ENABLE ROW LEVEL SECURITY;
@@ -673,6 +723,7 @@ GRANT SELECT,INSERT ON TABLE public.content TO aurra_app;
 GRANT SELECT,DELETE ON TABLE public.content TO aurra_eraser;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.conversation TO aurra_app;
 GRANT SELECT,DELETE ON TABLE public.conversation TO aurra_eraser;
+GRANT SELECT,INSERT ON TABLE public.conversation_label TO aurra_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.embedder TO aurra_app;
 GRANT SELECT,INSERT ON TABLE public.embedding TO aurra_app;
 GRANT SELECT,DELETE ON TABLE public.embedding TO aurra_eraser;
@@ -717,12 +768,16 @@ GRANT SELECT,DELETE ON TABLE public.segment_sketch TO aurra_eraser;
 GRANT SELECT,INSERT,DELETE ON TABLE public.segment_word TO aurra_app;
 GRANT SELECT,DELETE ON TABLE public.segment_word TO aurra_eraser;
 GRANT SELECT ON TABLE public.service_secret TO aurra_app;
+GRANT SELECT,INSERT,DELETE ON TABLE public.signature_nonce TO aurra_app;
+GRANT UPDATE(expires_at) ON TABLE public.signature_nonce TO aurra_app;
 GRANT SELECT,INSERT ON TABLE public.slot TO aurra_app;
 GRANT SELECT,DELETE ON TABLE public.slot TO aurra_eraser;
 GRANT SELECT,INSERT ON TABLE public.source TO aurra_app;
 GRANT SELECT,DELETE ON TABLE public.source TO aurra_eraser;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.subject TO aurra_app;
 GRANT SELECT,DELETE ON TABLE public.subject TO aurra_eraser;
+GRANT SELECT,INSERT ON TABLE public.subject_label TO aurra_app;
+GRANT UPDATE(external_id) ON TABLE public.subject_label TO aurra_app;
 GRANT SELECT ON TABLE public.tombstone TO aurra_app;
 GRANT SELECT,INSERT ON TABLE public.tombstone TO aurra_eraser;
 GRANT SELECT,INSERT ON TABLE public.transaction TO aurra_app;

@@ -38,13 +38,24 @@ async def _look_up(service: Service, secret_hash: bytes, key_id: str) -> Checked
             at = await accounts.now(tx)
     if row is None:
         raise NotAuthenticated("This key is not known here.", code="invalid_key")
-    if row.revoked_at is not None:
-        raise NotAuthenticated("This key was revoked.", code="revoked_key")
     is_outgoing = not keys.same_secret(secret_hash, row.secret_hash)
-    if at is not None:
-        _require_not_ended(row, at, is_outgoing=is_outgoing)
+    _require_accepted(row, at, is_outgoing=is_outgoing)
+    if row.signing_sealed is not None:
+        raise NotAuthenticated(
+            "This key signs its requests; its bearer alone is not enough.", code="signature_required"
+        )
     ends_at = min(filter(None, (row.expires_at, row.previous_until if is_outgoing else None)), default=None)
     return Checked(caller=caller_of(row, secret_hash), begun=begun, at=at, ends_at=ends_at)
+
+
+async def accepted(service: Service, row: KeyRow) -> Caller:
+    """The caller of a key that was proven to be the caller's. Raises NotAuthenticated where it is not accepted now."""
+    at = service.clock()
+    if at is None and row.expires_at is not None:
+        async with service.database.read(row.company_id) as tx:
+            at = await accounts.now(tx)
+    _require_accepted(row, at, is_outgoing=False)
+    return caller_of(row, row.secret_hash)
 
 
 def _of_secret(rows: list[KeyRow], secret_hash: bytes) -> KeyRow | None:
@@ -55,7 +66,12 @@ def _of_secret(rows: list[KeyRow], secret_hash: bytes) -> KeyRow | None:
     return None
 
 
-def _require_not_ended(row: KeyRow, at: dt.datetime, *, is_outgoing: bool) -> None:
+def _require_accepted(row: KeyRow, at: dt.datetime | None, *, is_outgoing: bool) -> None:
+    """`at` is known where something ends."""
+    if row.revoked_at is not None:
+        raise NotAuthenticated("This key was revoked.", code="revoked_key")
+    if at is None:
+        return
     if row.expires_at is not None and row.expires_at <= at:
         raise NotAuthenticated("This key has expired.", code="expired_key")
     if is_outgoing and (row.previous_until is None or row.previous_until <= at):

@@ -11,19 +11,21 @@ from typing import Any, BinaryIO
 
 import click
 import msgspec
+import structlog
 
 from aurra import __version__, keys, proof, sealing
 from aurra.conformance import playing, report
 from aurra.conformance.expecting import KeyRefused, Unreachable
 from aurra.conformance.law import Law
 from aurra.conformance.laws import ALL
-from aurra.errors import CannotStart
+from aurra.errors import BadRequest, CannotStart, Unavailable
 from aurra.faces import examining, key_lines, switching
 from aurra.faces.switching import Progress
 from aurra.settings import read_settings
 from aurra.store import migrate as migrations
 from aurra.store import provision
 from aurra.store.accounts import Directory, open_directory
+from aurra.store.secret_keys import SecretKeys
 from aurra.store.verifying import Verdict
 
 
@@ -119,21 +121,40 @@ def keys_group() -> None:
     "--expires-at", metavar="INSTANT", help="Until when it lives, as 2027-01-01 or with a time and an offset."
 )
 @click.option("--network", "networks", multiple=True, metavar="CIDR", help="Where it may be used from; several times.")
-@click.option("--up-to", type=click.IntRange(0, 10**18), help="The newest transaction it may know of, by number.")
-@click.option("--json", "as_json", is_flag=True, help="Print {key, id, account}.")
+@click.option("--up-to", type=click.IntRange(0, 10**18), help="The newest transaction it may know of; it only reads.")
+@click.option(
+    "--signed", "is_signed", is_flag=True, help="Its requests are signed; prints the signing secret too, once."
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print {key, id, account}, and {signing_secret} of one that signs."
+)
 def create_key(account_name: str, scopes: str, trust: str, as_json: bool, **given: Any) -> None:
     """Make a key and print it, once."""
 
     async def work(directory: Directory) -> keys.NewKey:
         terms = key_lines.terms(await directory.now(), scopes=scopes, trust=trust, **given)
-        return await directory.create_key(await directory.get_account(account_name), terms)
+        account = await directory.get_account(account_name)
+        return await directory.create_key(account, terms, _ring() if terms.is_signed else None)
 
     _show_key(_directory(work), as_json, account=account_name)
 
 
 def _show_key(key: keys.NewKey, as_json: bool, **more: str) -> None:
     shown = {"key": key.raw, "id": key.key_id, **more}
-    click.echo(msgspec.json.encode(shown).decode() if as_json else key.raw)
+    if key.signing_secret is not None:
+        shown["signing_secret"] = key.signing_secret
+    plain = "\n".join(filter(None, (key.raw, key.signing_secret)))
+    click.echo(msgspec.json.encode(shown).decode() if as_json else plain)
+
+
+def _ring() -> sealing.KeyRing:
+    """The installation's secret keys. Raises CannotStart where the operator has to give one."""
+    # What is printed is for whoever reads it by machine; that a key was made is told beside.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=sys.stderr))
+    try:
+        return SecretKeys(read_settings()).get()
+    except (BadRequest, Unavailable) as error:
+        raise CannotStart(str(error)) from error
 
 
 @keys_group.command("list")
@@ -211,7 +232,7 @@ def _as_json(account: str, verdict: Verdict) -> str:
 
 @main.group("secrets")
 def secrets_group() -> None:
-    """The installation's secret keys: they seal what is stored of models' keys."""
+    """The installation's secret keys: they seal what is stored of models' keys and signing secrets."""
 
 
 @secrets_group.command("new")

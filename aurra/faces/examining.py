@@ -10,7 +10,7 @@ from aurra.ops.following import open_row
 from aurra.providers.embed import full_name, open_embedder
 from aurra.sealing import CannotOpen
 from aurra.settings import Settings
-from aurra.store import embedders, migrate, pool, provision
+from aurra.store import embedders, migrate, pool, provision, signing
 from aurra.store.accounts import AccountRow, Directory, open_directory
 from aurra.store.embedders import EmbedderRow
 from aurra.store.pool import Database
@@ -51,6 +51,12 @@ async def rewrap(settings: Settings) -> bool:
                 changed += await directory.rewrap_stored_key(account, ring)
             except CannotOpen as error:
                 click.echo(f"FAIL account {account.name}: {_unreadable(error)}")
+                well = False
+            async with directory.act_on(account) as tx:
+                resealed, broken = await signing.rewrap(tx, ring)
+            changed += resealed
+            if broken:
+                click.echo(f"FAIL account {account.name}: {_unsignable(broken)}")
                 well = False
     click.echo(f"{changed} stored keys are sealed with {ring.first} now; all others were")
     return well
@@ -132,6 +138,12 @@ async def _accounts(
             )
             if finding := await _stored_key(directory, account, secret_keys):
                 yield finding
+            async with directory.act_on(account) as tx:
+                tried = await signing.try_secrets(tx, secret_keys.find())
+            if tried:
+                broken = [key_id for key_id, is_open in tried if not is_open]
+                said = _unsignable(broken) if broken else f"the signing secrets of {len(tried)} keys open"
+                yield Finding(not broken, f"account {account.name}: {said}")
 
 
 async def _stored_key(directory: Directory, account: AccountRow, secret_keys: SecretKeys) -> Finding | None:
@@ -141,6 +153,10 @@ async def _stored_key(directory: Directory, account: AccountRow, secret_keys: Se
     except CannotOpen as error:
         return Finding(False, f"account {account.name}: {_unreadable(error)}")
     return Finding(True, f"account {account.name}: the stored key of its model opens with {by}") if by else None
+
+
+def _unsignable(keys: list[str]) -> str:
+    return f"the signing secrets of {', '.join(keys)} cannot be opened"
 
 
 def _unreadable(error: CannotOpen) -> str:

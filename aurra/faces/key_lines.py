@@ -25,6 +25,7 @@ def terms(
     expires_at: str | None = None,
     networks: tuple[str, ...] = (),
     up_to: int | None = None,
+    is_signed: bool = False,
 ) -> Terms:
     """The terms of the options. Raises CannotStart for one that cannot be."""
     return Terms(
@@ -35,6 +36,7 @@ def terms(
         expires_at=_end(now, expires_in, expires_at),
         networks=_networks(networks),
         up_to=up_to,
+        is_signed=is_signed,
     )
 
 

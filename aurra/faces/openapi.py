@@ -67,11 +67,12 @@ def _operation(op: Operation, schemas: dict[Any, Any], components: dict[str, Any
     inside_path = [
         {"name": name, "in": "path", "required": True, "schema": properties[name]} for name in op.path_parameters
     ]
+    ceiling = "" if op.keeps_ceiling else " Refused to keys with a ceiling."
     rest = {name: schema for name, schema in properties.items() if name not in op.path_parameters}
     described: dict[str, Any] = {
         "operationId": op.id,
         "summary": op.summary,
-        "description": f"{(op.run.__doc__ or '').strip()}\n\nScope: `{op.scope}`.",
+        "description": f"{(op.run.__doc__ or '').strip()}\n\nScope: `{op.scope}`.{ceiling}",
         "x-aurra-name": op.name,
         "responses": {
             "200": {"description": "Done.", "content": _content(op, schemas)},

@@ -14,9 +14,9 @@ from litestar import Request, Response
 from litestar.handlers import HTTPRouteHandler
 
 from aurra import keys
-from aurra.context import Context, Service
+from aurra.context import Caller, Context, Service
 from aurra.errors import AurraError, BadRequest, PayloadTooLarge, Unavailable, UnsupportedMedia
-from aurra.faces import addresses, auth, decoding, problems
+from aurra.faces import addresses, auth, decoding, problems, signatures
 from aurra.ops import Operation, call
 
 log = structlog.get_logger("aurra")
@@ -127,12 +127,7 @@ async def _run(
     service: Service, op: Operation, request: AnyRequest, path: Mapping[str, str], request_id: str
 ) -> Response[bytes]:
     _require_single_headers(request)
-    caller = await auth.authenticate(service, request.headers.get("authorization"))
-    addresses.require_allowed(caller, request, service.trusted_proxies)
-    service.last_uses.note(caller)
-    # Before anything is read: what a key may not, it is not helped to ask for.
-    keys.require_scope(caller.scopes, op.scope)
-    body = await _body(request, op.body_limit) if op.method != "GET" else b""
+    caller, body = await _caller_and_body(service, op, request)
     query = {} if op.method in ("POST", "PATCH") else dict(request.query_params)
     decoded, ignored = decoding.decode(
         op, body or (b"" if query or op.method in ("GET", "DELETE") else b"{}"), path, query
@@ -153,6 +148,29 @@ async def _run(
         page = op.markdown(answer).encode()
         return Response(page, status_code=200, media_type="text/markdown", headers=headers)
     return Response(_encode(answer), status_code=200, media_type="application/json", headers=headers)
+
+
+async def _caller_and_body(service: Service, op: Operation, request: AnyRequest) -> tuple[Caller, bytes]:
+    """Who calls, and what they sent: JSON, or nothing. A signature covers the body, so that is read before; else what
+    a key may not, it is not helped to ask for."""
+    headers = request.scope["headers"]
+    if signatures.is_presented(headers):
+        given = signatures.presented(headers)
+        body = await _body(request, op.body_limit)
+        caller = await signatures.authenticate(service, given, signatures.signable(request.scope, body))
+        _require_may(service, op, request, caller)
+    else:
+        caller = await auth.authenticate(service, request.headers.get("authorization"))
+        _require_may(service, op, request, caller)
+        body = await _body(request, op.body_limit) if op.method != "GET" else b""
+    return caller, _as_json(request, body) if op.method != "GET" else b""
+
+
+def _require_may(service: Service, op: Operation, request: AnyRequest, caller: Caller) -> None:
+    """Returns when the key may be used for this, and from there; else raises Forbidden."""
+    addresses.require_allowed(caller, request, service.trusted_proxies)
+    service.last_uses.note(caller)
+    keys.require_scope(caller.scopes, op.scope)
 
 
 def _prefers_markdown(accept: str) -> bool:
@@ -184,7 +202,7 @@ def _require_single_headers(request: AnyRequest) -> None:
 
 
 async def _body(request: AnyRequest, limit: int) -> bytes:
-    """The body. Raises PayloadTooLarge over the limit, UnsupportedMedia for what is not plain JSON."""
+    """The body, as sent. Raises PayloadTooLarge over the limit."""
     length = request.headers.get("content-length", "0")
     if not re.fullmatch(r"[0-9]{1,15}", length):
         raise BadRequest("Content-Length is not a number of bytes.")
@@ -201,7 +219,11 @@ async def _body(request: AnyRequest, limit: int) -> bytes:
                 chunks.append(chunk)
     except TimeoutError:
         raise Unavailable(f"The body did not arrive within {_BODY_SECONDS} seconds.") from None
-    body = b"".join(chunks)
+    return b"".join(chunks)
+
+
+def _as_json(request: AnyRequest, body: bytes) -> bytes:
+    """The body without white space around. Raises UnsupportedMedia for what is not plain JSON."""
     if body.strip():
         _require_json(request)
     return body.strip()

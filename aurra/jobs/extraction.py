@@ -104,7 +104,8 @@ async def _caller(service: Service, job: Job, key_id: str) -> Caller:
         rows = [row for row in await accounts.find_key(tx, key_id) if row.company_id == job.account]
     if not rows:
         raise LookupError("the key of the job is not there")
-    return caller_of(rows[0])
+    # Accepted, it is done, whatever that key may know of now.
+    return replace(caller_of(rows[0]), up_to=None)
 
 
 async def _prepare(ctx: Context, told: Sequence[ToldRow]) -> Prepared:

@@ -10,7 +10,7 @@ from aurra.store import accounts, ledger
 from aurra.types.accounts import AgentSettings, AgentSettingsChange, Nothing, PlanStatus
 
 
-@operation("settings.get", "GET", "/agent/settings", scope="memories:read", ignores_unknown=True)
+@operation("settings.get", "GET", "/agent/settings", scope="memories:read", keeps_ceiling=True, ignores_unknown=True)
 async def get_settings(ctx: Context, request: Nothing) -> AgentSettings:
     """This key's settings, defaults filled in."""
     async with ctx.database.read(ctx.company_id) as tx:

@@ -41,7 +41,7 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     asked: Asked | None
 
 
-@operation("memories.query", "POST", "/agent/query", scope="query", ignores_unknown=True)
+@operation("memories.query", "POST", "/agent/query", scope="query", keeps_ceiling=True, ignores_unknown=True)
 async def query(ctx: Context, request: Question) -> Answered:
     """Answers a question from memories alone, each sentence with its citation; refuses when they do not suffice."""
     choice = await models.choose(ctx, request.llm)
@@ -174,6 +174,7 @@ def _receipt(ctx: Context, request: Question, made: Made) -> ReceiptRow:
         answer_hash=bytes.fromhex(proving.answer_hash(made.result, made.grounded)),
         grounded=made.grounded.grounded,
         refused=made.grounded.refused,
+        known_up_to=moment.newest,
     )
 
 

@@ -1,7 +1,7 @@
 """Keys of the account. A key makes, changes, rotates and revokes only keys that may at most what it may itself."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -79,12 +79,13 @@ async def create_key(ctx: Context, request: ApiKeyCreate) -> ApiKeyMade:
     A second request with the same Idempotency-Key makes nothing, and is told the id (409 secret_shown_once).
     """
     key = keys.make_key()
+    # Where a ring is needed and missing, who asks for a key that signs is told so.
+    ring = ctx.service.secret_keys.get() if request.is_signed else ctx.service.secret_keys.find()
 
-    async def make(tx: Transaction, own: ApiKeyRow, at: dt.datetime) -> ApiKeyRow:
+    async def make(tx: Transaction, own: ApiKeyRow, at: dt.datetime) -> NewKey:
         terms = key_terms.asked(own.terms, request, at)
         _require_within(own, terms)
-        await accounts.insert_key(tx, key, terms, created_by=f"key {own.key_id}", at=at)
-        return _there(await api_keys.find(tx, key.key_id))
+        return await accounts.insert_key(tx, key, terms, f"key {own.key_id}", at, ring)
 
     return await _make_secret(ctx, writing.fingerprint(ctx, "keys.create", request), key, None, make)
 
@@ -136,12 +137,14 @@ async def rotate_key(ctx: Context, request: ApiKeyRotate) -> ApiKeyMade:
     overlap = dt.timedelta(hours=request.overlap_hours)
     key = keys.make_key(request.key_id)
 
-    async def make(tx: Transaction, own: ApiKeyRow, at: dt.datetime) -> ApiKeyRow:
+    async def make(tx: Transaction, own: ApiKeyRow, at: dt.datetime) -> NewKey:
         row = _there(await api_keys.find(tx, key.key_id))
         if row.has_ended(at):
             raise Conflict("This key was revoked, or has expired.", code="key_has_ended")
+        if row.is_signed:
+            raise Conflict("This key signs its requests; another bearer would change nothing.", code="key_signs")
         await api_keys.rotate(tx, key, at + overlap)
-        return _there(await api_keys.find(tx, key.key_id))
+        return key
 
     return await _make_secret(ctx, writing.fingerprint(ctx, "keys.rotate", request), key, request.key_id, make)
 
@@ -151,7 +154,7 @@ async def _make_secret(
     print_: Fingerprint | None,
     key: NewKey,
     of: str | None,
-    make: Callable[[Transaction, ApiKeyRow, dt.datetime], Any],
+    make: Callable[[Transaction, ApiKeyRow, dt.datetime], Awaitable[NewKey]],
 ) -> ApiKeyMade:
     """Makes a secret once for the request's Idempotency-Key: of the key `of`, or of a new one."""
     with writing.in_flight(ctx, print_):
@@ -160,9 +163,10 @@ async def _make_secret(
             at = await _now(ctx, tx)
             if print_ is not None:
                 await _claim(tx, print_, key.key_id, at)
-            row: ApiKeyRow = await make(tx, own, at)
+            made = await make(tx, own, at)
+            row = _there(await api_keys.find(tx, key.key_id))
     _tell(ctx, "a key was rotated" if of else "a key was made", row.key_id)
-    return ApiKeyMade(key=key.raw, api_key=_shown(row, at))
+    return ApiKeyMade(key=made.raw, signing_secret=made.signing_secret, api_key=_shown(row, at))
 
 
 async def _claim(tx: Transaction, print_: Fingerprint, key_id: str, at: dt.datetime) -> None:

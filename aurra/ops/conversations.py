@@ -84,7 +84,7 @@ async def add(ctx: Context, request: ConversationAdd) -> ConversationAdded:
         return await writing.write(ctx, print_, ConversationAdded, needs, plan)
 
 
-@operation("conversations.list", "GET", "/agent/conversations", scope="memories:read")
+@operation("conversations.list", "GET", "/agent/conversations", scope="memories:read", keeps_ceiling=True)
 async def list_conversations(ctx: Context, request: ConversationList) -> ConversationPage:
     """Conversations, newest first, each with how many turns and believed memories it has."""
     limit = checks.clamp(request.limit, 20)
@@ -113,7 +113,7 @@ async def list_conversations(ctx: Context, request: ConversationList) -> Convers
     )
 
 
-@operation("conversations.get", "GET", "/agent/conversations/{session_id}", scope="memories:read")
+@operation("conversations.get", "GET", "/agent/conversations/{session_id}", scope="memories:read", keeps_ceiling=True)
 async def get(ctx: Context, request: ConversationGet) -> ConversationFound:
     """One conversation: its labels, and how many turns and believed memories it has."""
     tenant = _tenant(ctx, request.tenant_id)
@@ -126,7 +126,13 @@ async def get(ctx: Context, request: ConversationGet) -> ConversationFound:
     return ConversationFound(conversation=_conversation(row), transaction=moment.transaction, as_of=moment.shown_as_of)
 
 
-@operation("conversations.messages", "GET", "/agent/conversations/{session_id}/messages", scope="memories:read")
+@operation(
+    "conversations.messages",
+    "GET",
+    "/agent/conversations/{session_id}/messages",
+    scope="memories:read",
+    keeps_ceiling=True,
+)
 async def messages(ctx: Context, request: ConversationMessages) -> ConversationMessagesPage:
     """The turns of a conversation as they were said, in the order in which they were told, each with the memories that
     were made from it."""

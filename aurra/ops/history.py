@@ -46,6 +46,7 @@ MOST_BYTES = 32_000_000
     "GET",
     "/memories/{memory_id}/versions",
     scope="memories:read",
+    keeps_ceiling=True,
     aliases=("/agent/memories/{memory_id}/versions",),
 )
 async def versions(ctx: Context, request: MemoryGet) -> Versions:
@@ -61,7 +62,7 @@ async def versions(ctx: Context, request: MemoryGet) -> Versions:
     )
 
 
-@operation("transactions.list", "GET", "/agent/transactions", scope="audit:read")
+@operation("transactions.list", "GET", "/agent/transactions", scope="audit:read", keeps_ceiling=True)
 async def list_transactions(ctx: Context, request: TransactionList) -> TransactionPage:
     """Transactions, newest first; with `since` those after it, oldest first, so that a consumer keeps the number it has
     reached."""
@@ -89,7 +90,7 @@ async def list_transactions(ctx: Context, request: TransactionList) -> Transacti
     )
 
 
-@operation("transactions.get", "GET", "/agent/transactions/{tx}", scope="audit:read")
+@operation("transactions.get", "GET", "/agent/transactions/{tx}", scope="audit:read", keeps_ceiling=True)
 async def get(ctx: Context, request: TransactionGet) -> TransactionFound:
     """One transaction: who, when, why, and every version that it opened and closed."""
     number = checks.parse_number(request.tx)
@@ -120,7 +121,9 @@ async def get(ctx: Context, request: TransactionGet) -> TransactionFound:
     )
 
 
-@operation("transactions.diff", "GET", "/agent/diff", scope="memories:read", markdown=pages.difference)
+@operation(
+    "transactions.diff", "GET", "/agent/diff", scope="memories:read", keeps_ceiling=True, markdown=pages.difference
+)
 async def diff(ctx: Context, request: Diff) -> Difference:
     """The net difference after one transaction, up to another: what is believed now in the place of what.
 

@@ -25,6 +25,7 @@ def asked(own: Terms, request: ApiKeyCreate, at: dt.datetime) -> Terms:
         expires_at=own.expires_at if request.expires_at is None else _future(request.expires_at, at),
         networks=own.networks if request.networks is None else _networks(request.networks),
         up_to=own.up_to if request.up_to is None else _number(request.up_to),
+        is_signed=own.is_signed if request.is_signed is None else request.is_signed,
     )
 
 

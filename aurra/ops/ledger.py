@@ -7,7 +7,7 @@ from aurra.store import verifying
 from aurra.types.ledger import ChainHead, Verified, Verify
 
 
-@operation("transactions.verify", "GET", "/agent/transactions/verify", scope="audit:read")
+@operation("transactions.verify", "GET", "/agent/transactions/verify", scope="audit:read", keeps_ceiling=True)
 async def verify(ctx: Context, request: Verify) -> Verified:
     """Reckons the hash chain again from what is stored: `ok`, or the first transaction that is not as its hash says."""
     async with ctx.database.read(ctx.company_id) as tx:

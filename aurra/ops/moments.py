@@ -25,7 +25,10 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     """When flags and freshness are evaluated."""
     as_of: dt.datetime | None
     """What the answer names: asked again with it and the number, the answer is the same."""
+    newest: int
+    """The newest transaction that may be known of."""
     is_latest: bool
+    """Whether what is believed now is what is read."""
     now: dt.datetime
     """When it was read: the later of the newest transaction's instant and the clock."""
 
@@ -61,7 +64,8 @@ async def resolve(
             valid_at=None if everything else at,
             flags_at=at,
             as_of=at,
-            is_latest=True,
+            newest=head.last_tx,
+            is_latest=tx.up_to is None,
             now=head.at,
         )
     found = await find(tx, head, transaction_as_of, "transaction_as_of")
@@ -71,7 +75,8 @@ async def resolve(
         valid_at=None if everything else asked,
         flags_at=asked or found.at,
         as_of=asked,
-        is_latest=found.id == head.last_tx,
+        newest=head.last_tx,
+        is_latest=tx.up_to is None and found.id == head.last_tx,
         now=head.at,
     )
 
@@ -85,7 +90,7 @@ async def find(tx: Transaction, head: Head, asked: int | str, param: str) -> led
         at = instants.parse(asked, param)
         if at > head.at:
             raise _future(param, f"{asked} is later than now ({instants.show(head.at)}).")
-        return await ledger.newest_until(tx, at)
+        return await ledger.newest_until(tx, min(at, head.last_at))
     # A number of more digits than any transaction has is not even read.
     number = asked if isinstance(asked, int) else int(asked[-20:]) if not asked[:-20].strip("0") else head.last_tx + 1
     if number < 0:

@@ -37,7 +37,7 @@ SHOWN_USES = 20
 """Answers that a memory is shown to be used in."""
 
 
-@operation("memories.list", "GET", "/agent/memories", scope="memories:read", ignores_unknown=True)
+@operation("memories.list", "GET", "/agent/memories", scope="memories:read", keeps_ceiling=True, ignores_unknown=True)
 async def list_memories(ctx: Context, request: MemoryList) -> MemoryPage:
     """Memories, newest first; only what is valid now, unless times or `include_superseded` say otherwise."""
     limit = checks.clamp(request.limit, 20)
@@ -68,7 +68,12 @@ async def list_memories(ctx: Context, request: MemoryList) -> MemoryPage:
 
 
 @operation(
-    "memories.get", "GET", "/memories/{memory_id}", scope="memories:read", aliases=("/agent/memories/{memory_id}",)
+    "memories.get",
+    "GET",
+    "/memories/{memory_id}",
+    scope="memories:read",
+    keeps_ceiling=True,
+    aliases=("/agent/memories/{memory_id}",),
 )
 async def get(ctx: Context, request: MemoryGet) -> MemoryFound:
     """One memory with all its pieces.
@@ -103,6 +108,7 @@ async def get(ctx: Context, request: MemoryGet) -> MemoryFound:
     "GET",
     "/memories/{memory_id}/timeline",
     scope="memories:read",
+    keeps_ceiling=True,
     ignores_unknown=True,
     aliases=("/agent/memories/{memory_id}/timeline",),
 )
@@ -125,6 +131,7 @@ async def timeline(ctx: Context, request: MemoryGet) -> Timeline:
     "GET",
     "/memories/{memory_id}/audit",
     scope="audit:read",
+    keeps_ceiling=True,
     ignores_unknown=True,
     aliases=("/agent/memories/{memory_id}/audit",),
 )

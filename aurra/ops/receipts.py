@@ -38,7 +38,7 @@ from aurra.types.questions import Question
 NEEDS_MODEL = "The answer was made by a model of the request's own; give `llm` to ask it again."
 
 
-@operation("receipts.list", "GET", "/agent/receipts", scope="query")
+@operation("receipts.list", "GET", "/agent/receipts", scope="query", keeps_ceiling=True)
 async def list_receipts(ctx: Context, request: ReceiptList) -> ReceiptPage:
     """Receipts of answers, newest first; with `memory_id`, those that considered that memory."""
     limit = checks.clamp(request.limit, 20)
@@ -65,7 +65,7 @@ async def list_receipts(ctx: Context, request: ReceiptList) -> ReceiptPage:
     )
 
 
-@operation("receipts.get", "GET", "/agent/receipts/{receipt_id}", scope="query")
+@operation("receipts.get", "GET", "/agent/receipts/{receipt_id}", scope="query", keeps_ceiling=True)
 async def get(ctx: Context, request: ReceiptGet) -> ReceiptFound:
     """What an answer was made of: question, both times, evidence in order, model, hashes; whether it still stands."""
     async with ctx.database.read(ctx.company_id) as tx:
@@ -105,7 +105,7 @@ async def get(ctx: Context, request: ReceiptGet) -> ReceiptFound:
     )
 
 
-@operation("receipts.replay", "POST", "/agent/receipts/{receipt_id}/replay", scope="query")
+@operation("receipts.replay", "POST", "/agent/receipts/{receipt_id}/replay", scope="query", keeps_ceiling=True)
 async def replay(ctx: Context, request: ReceiptReplay) -> Replayed:
     """Asks the question again at the moment of its receipt, and says what drifted: evidence, model, or answer.
 

@@ -8,6 +8,7 @@ import msgspec
 
 from aurra import keys
 from aurra.context import Context
+from aurra.errors import Forbidden
 from aurra.types.common import Answer, Request
 
 R = TypeVar("R", bound=Request)
@@ -31,6 +32,9 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """Unknown fields are ignored and named in `warnings` (published clients send more than they should)."""
     is_idempotent: bool
     """Takes an Idempotency-Key."""
+    keeps_ceiling: bool
+    """Tells a key with a ceiling what was known up to its transaction, and nothing else; without it such a key is
+    refused."""
     body_limit: int
     markdown: Callable[[Any], str] | None
     """The answer as a page to read, for those who accept `text/markdown`."""
@@ -62,6 +66,7 @@ def operation(
     aliases: tuple[str, ...] = (),
     ignores_unknown: bool = False,
     is_idempotent: bool = False,
+    keeps_ceiling: bool = False,
     body_limit: int = MIB,
     markdown: Callable[[Any], str] | None = None,
 ) -> Callable[[Callable[[Context, R], Awaitable[A]]], Callable[[Context, R], Awaitable[A]]]:
@@ -85,6 +90,7 @@ def operation(
             run=run,
             ignores_unknown=ignores_unknown,
             is_idempotent=is_idempotent,
+            keeps_ceiling=keeps_ceiling,
             body_limit=body_limit,
             markdown=markdown,
         )
@@ -94,6 +100,14 @@ def operation(
 
 
 async def call(ctx: Context, op: Operation, request: Request) -> Answer:
-    """Runs an operation for a caller. Raises Forbidden without its scope; every face goes through here."""
+    """Runs an operation for a caller; every face goes through here.
+
+    Raises Forbidden without its scope, and for a key with a ceiling where the operation does not keep it.
+    """
+    if ctx.caller.up_to is not None and not op.keeps_ceiling:
+        raise Forbidden(
+            f"This key may only read what was known up to transaction {ctx.caller.up_to}; `{op.name}` is not for it.",
+            code="key_has_ceiling",
+        )
     keys.require_scope(ctx.caller.scopes, op.scope)
     return await op.run(ctx, request)

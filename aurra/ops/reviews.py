@@ -28,7 +28,7 @@ _ACCEPTED = "review accepted"
 _STALE = frozenset({"not_believed", "already_superseded", "already_ended"})
 
 
-@operation("reviews.list", "GET", "/agent/reviews", scope="memories:read")
+@operation("reviews.list", "GET", "/agent/reviews", scope="memories:read", keeps_ceiling=True)
 async def list_reviews(ctx: Context, request: ReviewList) -> ReviewPage:
     """Supersessions that wait for a person, newest first, with both memories as they are now."""
     checks.choice(request.state, ("open", "accepted", "rejected", "all"), "state")

@@ -36,7 +36,7 @@ MOST_PIECES = 5_000
 """Of one profile; of more, the latest."""
 
 
-@operation("subjects.list", "GET", "/agent/subjects", scope="memories:read")
+@operation("subjects.list", "GET", "/agent/subjects", scope="memories:read", keeps_ceiling=True)
 async def list_subjects(ctx: Context, request: SubjectList) -> SubjectPage:
     """Subjects that something is believed about, in the order of their names; found by a part of the name, or by the
     caller's own id."""
@@ -64,7 +64,7 @@ async def list_subjects(ctx: Context, request: SubjectList) -> SubjectPage:
     )
 
 
-@operation("subjects.get", "GET", "/agent/subjects/{subject}", scope="memories:read")
+@operation("subjects.get", "GET", "/agent/subjects/{subject}", scope="memories:read", keeps_ceiling=True)
 async def get(ctx: Context, request: SubjectGet) -> Profile:
     """The profile of a subject: each attribute's value at both times, its history, what is due to start or end."""
     tenant = ctx.tenant(request.tenant_id)
@@ -107,7 +107,7 @@ async def update(ctx: Context, request: SubjectUpdate) -> SubjectUpdated:
         name = await subjects.find_name(tx, head.last_tx, tenant, key)
         if name is None:
             raise checks.missing("subject")
-        await subjects.change_external_id(tx, tenant, key, external_id)
+        await subjects.change_external_id(tx, head.last_tx, tenant, key, external_id)
     return SubjectUpdated(
         subject=name,
         external_id=external_id,

@@ -116,6 +116,7 @@ def conversation(head: Head, labels: Labels) -> ConversationRow:
         external_id=labels.external_id,
         uri=labels.uri,
         metadata=labels.metadata,
+        tx=head.tx,
     )
 
 

@@ -11,7 +11,7 @@ import msgspec
 from aurra import chain, keys, plans
 from aurra.errors import CannotStart
 from aurra.sealing import CannotOpen, KeyRing
-from aurra.store import api_keys, ledger, pool, providers, verifying
+from aurra.store import api_keys, ledger, pool, providers, signing, verifying
 from aurra.store.pool import Transaction
 from aurra.store.queries import load
 from aurra.store.verifying import Verdict
@@ -126,10 +126,10 @@ class Directory:
             meter = plans.state(head.writes_limit, head.meter, head.at).meter
             await tx.execute(_Q["start_grace"], grace_from=meter.grace_from)
 
-    async def create_key(self, account: AccountRow, terms: keys.Terms) -> keys.NewKey:
-        """A new key of the account; its raw form is nowhere but in the answer."""
+    async def create_key(self, account: AccountRow, terms: keys.Terms, ring: KeyRing | None = None) -> keys.NewKey:
+        """A new key of the account; its raw form is nowhere but in the answer. One that signs needs the ring."""
         async with self._act(account.id) as tx:
-            return await add_key(tx, terms, created_by="operator")
+            return await add_key(tx, terms, created_by="operator", ring=ring)
 
     async def list_keys(self) -> list[ListedKey]:
         """All keys, without anything secret."""
@@ -143,7 +143,7 @@ class Directory:
 
     async def rotate_key(self, key_id: str, overlap: dt.timedelta) -> keys.NewKey:
         """A new secret of the key; its old one is accepted for `overlap` more. Raises CannotStart when there is no such
-        key, or it has ended."""
+        key, or it has ended, or signs."""
         async with self._act() as tx:
             owner = await tx.row(_Q["find_owner"], Owner, key_id=key_id)
         if owner is None:
@@ -153,6 +153,8 @@ class Directory:
             row = (await api_keys.lock(tx, key_id))[key_id]
             if row.has_ended(at):
                 raise CannotStart(f"The key {key_id} was revoked, or has expired: make a new one.")
+            if row.is_signed:
+                raise CannotStart(f"The key {key_id} signs its requests: make another with --signed, revoke this one.")
             key = keys.make_key(key_id)
             await api_keys.rotate(tx, key, at + overlap)
             return key
@@ -241,15 +243,29 @@ async def now(tx: Transaction) -> dt.datetime:
     return row.at
 
 
-async def add_key(tx: Transaction, terms: keys.Terms, created_by: str) -> keys.NewKey:
-    """A new key of the transaction's account."""
-    key = keys.make_key()
-    await insert_key(tx, key, terms, created_by, await now(tx))
-    return key
+async def add_key(tx: Transaction, terms: keys.Terms, created_by: str, ring: KeyRing | None = None) -> keys.NewKey:
+    """A new key of the transaction's account, as `insert_key` puts it there."""
+    return await insert_key(tx, keys.make_key(), terms, created_by, await now(tx), ring)
 
 
-async def insert_key(tx: Transaction, key: keys.NewKey, terms: keys.Terms, created_by: str, at: dt.datetime) -> None:
-    """The key belongs to the transaction's account."""
+async def insert_key(
+    tx: Transaction,
+    key: keys.NewKey,
+    terms: keys.Terms,
+    created_by: str,
+    at: dt.datetime,
+    ring: KeyRing | None = None,
+) -> keys.NewKey:
+    """The key belongs to the transaction's account; it comes back with a signing secret where it signs.
+
+    Raises CannotStart for one that signs where there is no ring.
+    """
+    sealed = None
+    if terms.is_signed:
+        if ring is None:
+            raise CannotStart("A signing secret cannot be kept: set AURRA_SECRET_KEYS; `aurra secrets new` makes one.")
+        key = msgspec.structs.replace(key, signing_secret=keys.make_signing_secret())
+        sealed = ring.seal(key.signing_secret or "", signing.bound_to(tx.company_id, key.key_id))
     await tx.execute(
         _Q["create_key"],
         **msgspec.structs.asdict(terms),
@@ -257,8 +273,11 @@ async def insert_key(tx: Transaction, key: keys.NewKey, terms: keys.Terms, creat
         secret_hash=key.secret_hash,
         last_four=key.last_four,
         created_by=created_by,
+        signing_sealed=sealed and sealed.value,
+        signing_sealed_by=sealed and sealed.by,
         at=at,
     )
+    return key
 
 
 async def find_key(tx: Transaction, key_id: str) -> list[KeyRow]:

@@ -44,9 +44,9 @@ SELECT clock_timestamp() AS at
 -- name: create_key
 -- A key by its hash.
 INSERT INTO api_key (company_id, key_id, secret_hash, last_four, scopes, tenant_id, trust, name, expires_at, networks, up_to,
-                     settings, created_at, created_by)
+                     settings, created_at, created_by, signing_sealed, signing_sealed_by)
 VALUES (:company_id, :key_id, :secret_hash, :last_four, :scopes, :tenant_id, :trust, :name, :expires_at, :networks, :up_to,
-        '{}', :at, :created_by)
+        '{}', :at, :created_by, :signing_sealed, :signing_sealed_by)
 
 -- name: list_keys -> ListedKey
 -- All keys of all accounts, without anything secret.

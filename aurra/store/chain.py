@@ -101,11 +101,13 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 
 async def head(tx: Transaction) -> ChainHead:
-    """What the ledger says. Raises LookupError for an account without one."""
-    found = await tx.row(_Q["head"], ChainHead)
+    """What the ledger says, as far as may be known. Raises LookupError for an account without one."""
+    found = None if tx.up_to is None else await tx.row(_Q["head_up_to"], ChainHead)
+    # Before the first transaction there is only the ledger.
+    found = found or await tx.row(_Q["head"], ChainHead)
     if found is None:
         raise LookupError("the account has no ledger")
-    return found
+    return found if tx.up_to != 0 else replace(found, last_tx=0, last_hash=chain.GENESIS)
 
 
 async def hash_of(tx: Transaction, number: int) -> bytes | None:

@@ -39,6 +39,12 @@ SELECT k.kind, k.tx, k.row_id, k.hash, k.tenant, k.erased_by FROM tombstone k WH
 -- What the ledger says of its newest transaction and of the period's meter.
 SELECT last_tx, last_at, last_hash, period_start, writes_used FROM ledger WHERE company_id = :company_id
 
+-- name: head_up_to -> ChainHead
+-- The same as it was when the ceiling's transaction was the newest; the meter is today's, and not compared.
+SELECT t.id AS last_tx, t.at AS last_at, t.hash AS last_hash, l.period_start, l.writes_used
+FROM ledger l JOIN transaction t ON t.company_id = l.company_id AND t.id = least(l.last_tx, :ceiling)
+WHERE l.company_id = :company_id
+
 -- name: hash_of -> Link
 -- The hash of one transaction.
 SELECT hash FROM transaction WHERE company_id = :company_id AND id = :after

@@ -2,14 +2,14 @@
 -- Rows are fetched in the order of their index, LATERAL and "between id and id": see search.sql.
 
 -- fragment: counted
--- Labels are today's; turns are those told by a transaction, memories those believed at it. `pending`: a job for turns of it
--- waits, which names the turns by their dialog.
+-- Labels are the last that may be known of; turns are those told by a transaction, memories those believed at it. `pending`:
+-- a job for turns of it waits, which names the turns by their dialog.
 waiting AS MATERIALIZED (
   SELECT DISTINCT o.tenant_id, o.session_id
   FROM job j CROSS JOIN LATERAL (
     SELECT o.tenant_id, o.session_id FROM source o
     WHERE o.company_id = :company_id
-      AND o.dialog_id BETWEEN (j.arguments ->> 'dialog')::uuid AND (j.arguments ->> 'dialog')::uuid
+      AND o.dialog_id BETWEEN (j.arguments ->> 'dialog')::uuid AND (j.arguments ->> 'dialog')::uuid AND o.tx <= :ceiling
     ORDER BY o.dialog_id, o.position LIMIT 1) AS o
   WHERE j.account = :company_id AND j.kind = 'extract')
 SELECT c.session_id, c.tenant_id, c.channel, c.external_id, c.uri, c.metadata::text AS metadata, told.turns, made.memories,
@@ -43,14 +43,26 @@ CROSS JOIN LATERAL (
       AND (:valid_at::timestamptz IS NULL OR v.valid @> :valid_at::timestamptz)
     ORDER BY v.memory_id LIMIT 1) AS believed) AS made
 
+-- fragment: labelled
+CROSS JOIN LATERAL (
+  SELECT c.channel, c.external_id, c.uri, c.metadata WHERE :ceiling::bigint = 9223372036854775807
+  UNION ALL
+  SELECT (array_agg(l.channel ORDER BY l.tx DESC) FILTER (WHERE l.channel IS NOT NULL))[1],
+         (array_agg(l.external_id ORDER BY l.tx DESC) FILTER (WHERE l.external_id IS NOT NULL))[1],
+         (array_agg(l.uri ORDER BY l.tx DESC) FILTER (WHERE l.uri IS NOT NULL))[1],
+         (array_agg(l.metadata ORDER BY l.tx DESC) FILTER (WHERE l.metadata IS NOT NULL))[1]
+  FROM conversation_label l
+  WHERE l.company_id = :company_id AND l.tenant_id = c.tenant_id AND l.session_id = c.session_id AND l.tx <= :ceiling
+  HAVING :ceiling::bigint < 9223372036854775807) AS l
+
 -- name: list_page -> ConversationRow
 -- A page of the conversations that were there at an instant, newest first.
 WITH page AS MATERIALIZED (
-  SELECT c.session_id, c.tenant_id, c.channel, c.external_id, c.uri, c.metadata, c.created_at
-  FROM conversation c
+  SELECT c.session_id, c.tenant_id, l.channel, l.external_id, l.uri, l.metadata, c.created_at
+  FROM conversation c {labelled}
   WHERE c.company_id = :company_id AND c.tenant_id = :tenant_id AND c.created_at <= :at
-    AND (:channel::text IS NULL OR c.channel = :channel)
-    AND (:external_id::text IS NULL OR c.external_id = :external_id)
+    AND (:channel::text IS NULL OR l.channel = :channel)
+    AND (:external_id::text IS NULL OR l.external_id = :external_id)
     AND (:after_at::timestamptz IS NULL
          OR (c.created_at, c.session_id) < (:after_at::timestamptz, :after_session::text))
   ORDER BY c.created_at DESC, c.session_id DESC
@@ -61,8 +73,8 @@ ORDER BY c.created_at DESC, c.session_id DESC
 -- name: one -> ConversationRow
 -- One conversation, if it was there at an instant.
 WITH page AS MATERIALIZED (
-  SELECT c.session_id, c.tenant_id, c.channel, c.external_id, c.uri, c.metadata, c.created_at
-  FROM conversation c
+  SELECT c.session_id, c.tenant_id, l.channel, l.external_id, l.uri, l.metadata, c.created_at
+  FROM conversation c {labelled}
   WHERE c.company_id = :company_id AND c.tenant_id = :tenant_id AND c.session_id BETWEEN :session_id AND :session_id
     AND c.created_at <= :at
   ORDER BY c.tenant_id, c.session_id),

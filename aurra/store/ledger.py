@@ -46,8 +46,8 @@ async def lock(tx: Transaction, clock: dt.datetime | None) -> Head:
 
 
 async def head(tx: Transaction, clock: dt.datetime | None) -> Head:
-    """The account's head as this snapshot sees it; `at` is now."""
-    return await _one(tx, "head", clock)
+    """The account's head as this snapshot sees it, and its ceiling allows; `at` is now."""
+    return await _one(tx, "head" if tx.up_to is None else "head_up_to", clock)
 
 
 async def _one(tx: Transaction, name: str, clock: dt.datetime | None) -> Head:
@@ -99,6 +99,7 @@ async def apply(
         memories=_json(changes.memories),
         contents=_json(changes.contents),
         conversations=_json(_last(changes.conversations)),
+        labels=_json([row for row in changes.conversations if row.is_labelled]),
         reviews=_json(changes.reviews),
         jobs=_json(changes.jobs),
         vector_contents=[vector.content_id for vector in changes.vectors],

@@ -15,6 +15,18 @@ SELECT l.last_tx, l.last_hash, l.period_start, l.writes_used, l.grace_from, a.pl
 FROM ledger l JOIN account a ON a.company_id = l.company_id JOIN plan p ON p.plan = a.plan
 WHERE l.company_id = :company_id
 
+-- name: head_up_to -> Head
+-- The same as it was when the ceiling's transaction was the newest, but for the clock; the meter is today's, and not told.
+SELECT least(l.last_tx, :ceiling) AS last_tx,
+       CASE WHEN l.last_tx <= :ceiling THEN l.last_hash ELSE coalesce(t.hash, '') END AS last_hash,
+       l.period_start, 0::bigint AS writes_used, NULL::timestamptz AS grace_from, a.plan, p.writes_limit, known.last_at,
+       greatest(coalesce(:clock::timestamptz, clock_timestamp()), known.last_at) AS at
+FROM ledger l JOIN account a ON a.company_id = l.company_id JOIN plan p ON p.plan = a.plan
+LEFT JOIN transaction t ON t.company_id = :company_id AND t.id = :ceiling
+CROSS JOIN LATERAL (
+  SELECT CASE WHEN l.last_tx <= :ceiling THEN l.last_at ELSE coalesce(t.at, a.created_at) END AS last_at) AS known
+WHERE l.company_id = :company_id
+
 -- name: transaction_instant -> Numbered
 -- One transaction's number and instant.
 SELECT id, at FROM transaction WHERE company_id = :company_id AND id = :id
@@ -74,6 +86,20 @@ conversing AS (
   ON CONFLICT (company_id, tenant_id, session_id) DO UPDATE
   SET channel = coalesce(excluded.channel, c.channel), external_id = coalesce(excluded.external_id, c.external_id),
       uri = coalesce(excluded.uri, c.uri), metadata = coalesce(excluded.metadata, c.metadata)),
+labelled AS (
+  -- What is new of what each says; of several in one commit, all.
+  INSERT INTO conversation_label (company_id, tenant_id, session_id, tx, channel, external_id, uri, metadata)
+  SELECT :company_id, r.tenant_id, r.session_id, r.tx, r.channel, r.external_id, r.uri, r.metadata
+  FROM (
+    SELECT r.tenant_id, r.session_id, r.tx, r.channel, r.external_id, r.uri, r.metadata,
+           count(*) OVER (PARTITION BY r.tenant_id, r.session_id) AS times
+    FROM json_to_recordset(:labels::json) AS r(tenant_id text, session_id text, tx bigint, channel text, external_id text,
+         uri text, metadata json)) AS r
+  LEFT JOIN conversation c ON c.company_id = :company_id AND c.tenant_id = r.tenant_id AND c.session_id = r.session_id
+  WHERE r.times > 1
+     OR (coalesce(r.channel, c.channel), coalesce(r.external_id, c.external_id), coalesce(r.uri, c.uri),
+         coalesce(r.metadata, c.metadata)::text)
+        IS DISTINCT FROM (c.channel, c.external_id, c.uri, c.metadata::text)),
 reviewing AS (
   INSERT INTO review (company_id, id, tenant_id, tx, at, old_memory, new_memory, verdict, confidence, reasoning, classifier, why,
                       state)

@@ -1,17 +1,17 @@
 -- Memories: what reads show of them.
 
 -- name: identity -> Identity
--- What never changes of a memory, and the transaction that closed its last version if none is open.
+-- What never changes of a memory that may be known of, and the transaction that closed its last version if none is open.
 SELECT m.id, m.tenant_id, m.slot_id, m.lane, s.cardinality, m.created_tx,
        (SELECT nullif(max(coalesce(v.tx_to, 0)), 0) FROM version v
          WHERE v.company_id = m.company_id AND v.memory_id = m.id) AS last_closed
 FROM memory m LEFT JOIN slot s ON s.company_id = m.company_id AND s.id = m.slot_id
-WHERE m.company_id = :company_id AND m.id = :memory_id
+WHERE m.company_id = :company_id AND m.id = :memory_id AND m.created_tx <= :ceiling
 
 -- name: erased_by -> Erased
 -- The transaction that erased a memory, and whose it was.
 SELECT k.erased_by AS number, k.tenant FROM tombstone k
-WHERE k.company_id = :company_id AND k.kind = 'memory' AND k.row_id = :memory_id
+WHERE k.company_id = :company_id AND k.kind = 'memory' AND k.row_id = :memory_id AND k.erased_by <= :ceiling
 
 -- name: told_by -> ToldBy
 -- Whom a memory is about, and who said it when.

@@ -31,6 +31,8 @@ LockNotAvailable: type[Exception] = asyncpg.LockNotAvailableError
 APP_ROLE = "aurra_app"
 OWNER_ROLE = "aurra_owner"
 ERASER_ROLE = "aurra_eraser"
+NEWEST = 2**63 - 1
+"""Of a transaction's numbers; what `:ceiling` is where there is none."""
 
 _STATEMENT_SECONDS = 10
 _ACQUIRE_SECONDS = 2.0
@@ -60,11 +62,17 @@ class ConstraintBroken(Exception):
 
 
 class Transaction:
-    """One open transaction of one account; statements are named queries with named arguments."""
+    """One open transaction of one account; statements are named queries with named arguments.
 
-    def __init__(self, connection: Any, company_id: UUID) -> None:
+    `:company_id` and `:ceiling` are its own, whoever asks: no caller can forget them, or give another.
+    """
+
+    def __init__(self, connection: Any, company_id: UUID, up_to: int | None = None) -> None:
         self._connection = connection
         self.company_id = company_id
+        self.up_to = up_to
+        """The newest transaction that may be known of; None is no ceiling."""
+        self._own = {"company_id": company_id, "ceiling": NEWEST if up_to is None else up_to}
 
     async def rows(self, query: Query, row: type[Row], /, **arguments: Any) -> list[Row]:
         """All rows, each as the query's Struct."""
@@ -86,25 +94,31 @@ class Transaction:
         await self._connection.execute(query.sql, *self._bind(query, arguments))
 
     def _bind(self, query: Query, arguments: dict[str, Any]) -> list[Any]:
-        return [self.company_id if name == "company_id" else arguments[name] for name in query.parameters]
+        own = self._own
+        return [own[name] if name in own else arguments[name] for name in query.parameters]
 
 
 class Database:
     """A pool of connections that act as `aurra_app`. Made by `open_database`."""
 
-    def __init__(self, pool: Any) -> None:
+    def __init__(self, pool: Any, up_to: int | None = None) -> None:
         self._pool = pool
+        self._up_to = up_to
+
+    def within(self, up_to: int | None) -> "Database":
+        """The same, knowing of nothing later than a transaction; None is no ceiling."""
+        return self if up_to is None else Database(self._pool, up_to)
 
     def begin(self, company_id: UUID) -> "Opening":
         """A READ COMMITTED transaction of the account, committed at the end, rolled back on any error.
 
         Raises `Unavailable` when the database is away; code `write_outcome_unknown` when it went during COMMIT.
         """
-        return Opening(self._pool, _WRITE, f"SET LOCAL aurra.company_id = '{company_id}'", company_id)
+        return Opening(self._pool, _WRITE, f"SET LOCAL aurra.company_id = '{company_id}'", company_id, self._up_to)
 
     def read(self, company_id: UUID) -> "Opening":
         """A read-only snapshot of the account (REPEATABLE READ)."""
-        return Opening(self._pool, _READ, f"SET LOCAL aurra.company_id = '{company_id}'", company_id)
+        return Opening(self._pool, _READ, f"SET LOCAL aurra.company_id = '{company_id}'", company_id, self._up_to)
 
     def look_up(self, key_id: str) -> "Opening":
         """A read-only snapshot that sees the rows of one API key, before its account is known."""
@@ -133,11 +147,12 @@ class Opening:
     """`async with` it: a transaction from BEGIN to COMMIT, or to ROLLBACK on any error. A class, since every request
     passes here, and nested generators would cost more than what they wrap."""
 
-    def __init__(self, pool: Any, begin: str, setting: str, company_id: UUID) -> None:
+    def __init__(self, pool: Any, begin: str, setting: str, company_id: UUID, up_to: int | None = None) -> None:
         self._pool = pool
         self._begin = begin
         self._setting = setting
         self._company_id = company_id
+        self._up_to = up_to
         self._guard = transaction_open()
 
     async def __aenter__(self) -> Transaction:
@@ -153,7 +168,7 @@ class Opening:
             await self._end(error)
             raise _ours(error) from error
         self._guard.__enter__()
-        return Transaction(self._connection, self._company_id)
+        return Transaction(self._connection, self._company_id, self._up_to)
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self._guard.__exit__()

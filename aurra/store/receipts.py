@@ -36,6 +36,8 @@ class ReceiptRow(msgspec.Struct, frozen=True):
     answer_hash: bytes
     grounded: bool
     refused: bool
+    known_up_to: int | None
+    """The newest transaction that whoever asked could know of."""
 
 
 class EvidenceRow(msgspec.Struct, frozen=True):

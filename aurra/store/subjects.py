@@ -28,7 +28,7 @@ class KeyRow(msgspec.Struct, frozen=True):
 
 
 class LabelRow(msgspec.Struct, frozen=True):
-    external_id: str
+    external_id: str | None
 
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,22 +81,23 @@ async def list_page(
 
 async def known_by(tx: Transaction, tenant_id: str, external_id: str) -> list[str]:
     """Comparable names of the tenant's subjects with that id of the caller's."""
-    rows = await tx.rows(_Q["known_by"], KeyRow, tenant_id=tenant_id, external_id=external_id)
+    query = _Q["known_by" if tx.up_to is None else "known_by_up_to"]
+    rows = await tx.rows(query, KeyRow, tenant_id=tenant_id, external_id=external_id)
     return [row.subject_key for row in rows]
 
 
 async def find_external_id(tx: Transaction, tenant_id: str, subject_key: str) -> str | None:
     """The subject's id in the caller's system."""
-    row = await tx.row(_Q["external_id"], LabelRow, tenant_id=tenant_id, subject_key=subject_key)
+    query = _Q["external_id" if tx.up_to is None else "external_id_up_to"]
+    row = await tx.row(query, LabelRow, tenant_id=tenant_id, subject_key=subject_key)
     return row and row.external_id
 
 
-async def change_external_id(tx: Transaction, tenant_id: str, subject_key: str, external_id: str | None) -> None:
-    """Gives the subject an id of the caller's; None takes it away."""
-    if external_id is None:
-        await tx.execute(_Q["unlabel"], tenant_id=tenant_id, subject_key=subject_key)
-    else:
-        await tx.execute(_Q["label"], tenant_id=tenant_id, subject_key=subject_key, external_id=external_id)
+async def change_external_id(
+    tx: Transaction, number: int, tenant_id: str, subject_key: str, external_id: str | None
+) -> None:
+    """Gives the subject an id of the caller's, since the transaction; None takes it away."""
+    await tx.execute(_Q["label"], tx=number, tenant_id=tenant_id, subject_key=subject_key, external_id=external_id)
 
 
 async def find_name(tx: Transaction, number: int, tenant_id: str, subject_key: str) -> str | None:

@@ -8,8 +8,14 @@
   ORDER BY m.subject_key COLLATE "C"
   LIMIT :limit)
 SELECT b.subject_key, n.subject,
-       (SELECT l.external_id FROM subject l
-        WHERE l.company_id = :company_id AND l.tenant_id = :tenant_id AND l.subject_key = b.subject_key) AS external_id,
+       CASE WHEN :ceiling::bigint = 9223372036854775807 THEN
+         (SELECT l.external_id FROM subject l
+          WHERE l.company_id = :company_id AND l.tenant_id = :tenant_id AND l.subject_key = b.subject_key)
+       ELSE
+         (SELECT l.external_id FROM subject_label l
+          WHERE l.company_id = :company_id AND l.tenant_id = :tenant_id AND l.subject_key = b.subject_key AND l.tx <= :ceiling
+          ORDER BY l.tx DESC LIMIT 1)
+       END AS external_id,
        b.memories,
        ARRAY(SELECT s.attribute FROM unnest(b.slots) AS asked(id) CROSS JOIN LATERAL (
                SELECT s.attribute FROM slot s
@@ -53,20 +59,35 @@ SELECT l.subject_key FROM subject l
 WHERE l.company_id = :company_id AND l.tenant_id = :tenant_id AND l.external_id BETWEEN :external_id AND :external_id
 ORDER BY l.tenant_id, l.external_id
 
+-- name: known_by_up_to -> KeyRow
+-- The same as far as it may be known: by the last label that each was given until then.
+SELECT l.subject_key FROM subject_label l
+WHERE l.company_id = :company_id AND l.tenant_id = :tenant_id AND l.external_id = :external_id AND l.tx <= :ceiling
+  AND NOT EXISTS (
+    SELECT 1 FROM subject_label o
+    WHERE o.company_id = :company_id AND o.tenant_id = :tenant_id AND o.subject_key = l.subject_key AND o.tx > l.tx
+      AND o.tx <= :ceiling)
+
 -- name: external_id -> LabelRow
 -- The id of a subject in the caller's system.
 SELECT l.external_id FROM subject l
 WHERE l.company_id = :company_id AND l.tenant_id = :tenant_id AND l.subject_key = :subject_key
 
--- name: label
--- Gives a subject an id of the caller's.
-INSERT INTO subject (company_id, tenant_id, subject_key, external_id)
-VALUES (:company_id, :tenant_id, :subject_key, :external_id)
-ON CONFLICT (company_id, tenant_id, subject_key) DO UPDATE SET external_id = excluded.external_id
+-- name: external_id_up_to -> LabelRow
+-- The same as far as it may be known.
+SELECT l.external_id FROM subject_label l
+WHERE l.company_id = :company_id AND l.tenant_id = :tenant_id AND l.subject_key = :subject_key AND l.tx <= :ceiling
+ORDER BY l.tx DESC LIMIT 1
 
--- name: unlabel
--- Takes it away.
-DELETE FROM subject WHERE company_id = :company_id AND tenant_id = :tenant_id AND subject_key = :subject_key
+-- name: label
+-- Gives a subject an id of the caller's, or with null takes it away; kept by the newest transaction.
+WITH labelled AS (
+  INSERT INTO subject (company_id, tenant_id, subject_key, external_id)
+  VALUES (:company_id, :tenant_id, :subject_key, :external_id)
+  ON CONFLICT (company_id, tenant_id, subject_key) DO UPDATE SET external_id = excluded.external_id)
+INSERT INTO subject_label (company_id, tenant_id, subject_key, tx, external_id)
+VALUES (:company_id, :tenant_id, :subject_key, :tx, :external_id)
+ON CONFLICT (company_id, tenant_id, subject_key, tx) DO UPDATE SET external_id = excluded.external_id
 
 -- name: name -> NameRow
 -- A subject as first written, if a memory was about it at a transaction.

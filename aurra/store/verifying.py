@@ -28,6 +28,8 @@ async def verify(tx: Transaction, since: int = 0) -> Verdict:
     before = Link(start, await chain_store.hash_of(tx, start) or chain.GENESIS, None)
     checked = used = 0
     async for found in chain_store.stored(tx, start):
+        if tx.up_to is not None and found.number > head.last_tx:
+            break
         if (why := verifying.wrong_with(tx.company_id, before, found)) is not None:
             return Verdict(checked=checked, head=head, first_bad=before.number + 1, why=why)
         row = found.transaction
@@ -35,7 +37,7 @@ async def verify(tx: Transaction, since: int = 0) -> Verdict:
         before = Link(row.id, row.hash, row.at)
         checked += 1
         used += row.writes if plans.period_of(row.at) == head.period_start else 0
-    why = _wrong_with_head(head, before, used if start == 0 else None)
+    why = _wrong_with_head(head, before, used if start == 0 and tx.up_to is None else None)
     return Verdict(checked=checked, head=head, first_bad=None if why is None else head.last_tx, why=why)
 
 

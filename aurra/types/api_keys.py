@@ -96,12 +96,17 @@ class ApiKeyCreate(Request, kw_only=True):
     expires_at: GivenInstant | None = None
     networks: GivenNetworks | None = None
     up_to: UpTo | None = None
+    is_signed: Annotated[
+        bool | None,
+        Meta(description="Whether its requests are signed; they need a signing secret, which is answered beside it."),
+    ] = None
 
 
 class ApiKeyMade(Answer, kw_only=True):
     """A key and its secret, which is shown this once and kept nowhere."""
 
     key: Annotated[str, Meta(description="What callers present: `Authorization: Bearer KEY`.")]
+    signing_secret: Annotated[str | None, Meta(description="Of a key that signs: what its requests are signed with.")]
     api_key: ApiKey
 
     def __repr__(self) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 import msgspec
 import pytest
+from aurra_sdk import Aurra
 
 from tests.plain import execute
 from tests.running import Running, aurra, environment_of, running
@@ -48,6 +49,21 @@ def test_an_account_and_a_key_made_while_the_service_runs_work_at_once(service: 
     assert status(service, made["key"]).json()["plan_tier"] == "starter"
     assert f"{made['id']} acme …{made['key'][-4:]}" in service.command("keys", "list")
     assert made["key"] not in service.command("keys", "list")
+
+
+def test_a_key_that_signs_and_one_with_a_ceiling(service: Running) -> None:
+    """`keys create --signed` prints the signing secret under the key; `--up-to` makes one that only reads."""
+    service.command("accounts", "create", "signing")
+    key, secret = service.command("keys", "create", "--account", "signing", "--signed").split()
+    assert secret.startswith("aurra_sign_") and secret not in service.command("keys", "list")
+    with Aurra(key, signing_secret=secret, base_url=service.url) as client:
+        assert client.memories.add(content="Kim lives in Oslo").transaction.id == 1
+    assert status(service, key).json()["code"] == "signature_required"
+    made = msgspec.json.decode(service.command("keys", "create", "--account", "signing", "--signed", "--json"))
+    assert set(made) == {"key", "id", "account", "signing_secret"}
+    before = service.command("keys", "create", "--account", "signing", "--up-to", "0").strip()
+    assert status(service, before, "/agent/memories").json()["memories"] == []
+    assert status(service, before).json()["code"] == "key_has_ceiling"
 
 
 def test_a_plan_takes_effect_with_the_next_request(service: Running) -> None:

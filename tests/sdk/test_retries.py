@@ -146,7 +146,9 @@ async def test_a_cancelled_call_is_not_repeated(server: ScriptedServer) -> None:
     assert len(server.requests) == 1
 
 
-OPTIONS = Options(api_key="k", base_url="http://x", tenant_id=None, timeout=1, max_retries=9, backoff_seconds=0.5)
+OPTIONS = Options(
+    signing_secret=None, api_key="k", base_url="http://x", tenant_id=None, timeout=1, max_retries=9, backoff_seconds=0.5
+)
 
 
 def _wait(error: AurraError, retries: int = 0, *, is_repeatable: bool = True) -> float | None:

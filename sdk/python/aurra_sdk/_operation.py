@@ -68,9 +68,10 @@ def prepare(
     in_query = operation.method in ("GET", "DELETE")
     headers = {
         "Accept": "application/json",
-        "Authorization": f"Bearer {options.api_key}",
         "User-Agent": f"aurra-sdk-python/{__version__}",
     }
+    if options.signing_secret is None:
+        headers["Authorization"] = f"Bearer {options.api_key}"
     if operation.is_idempotent:
         headers["Idempotency-Key"] = idempotency_key or str(uuid4())
     if not in_query:

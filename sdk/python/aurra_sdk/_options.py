@@ -7,6 +7,7 @@ import httpx2
 import msgspec
 from msgspec import UnsetType
 
+from aurra_sdk._signing import key_id_of
 from aurra_sdk.errors import AurraError
 
 DEFAULT_BASE_URL = "http://127.0.0.1:8000"
@@ -17,6 +18,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of one client."""
 
     api_key: str
+    signing_secret: str | None
+    """Of a key whose requests are signed; then the key itself is not sent."""
     base_url: str
     tenant_id: str | None
     timeout: Seconds
@@ -30,6 +33,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 def read_options(
     *,
     api_key: str | None,
+    signing_secret: str | None,
     base_url: str | None,
     tenant_id: str | UnsetType | None,
     timeout: Seconds,
@@ -42,6 +46,9 @@ def read_options(
         raise AurraError("There is no API key: give `api_key`, or set AURRA_API_KEY.")
     if not (key.isascii() and key.isprintable()):
         raise AurraError("The API key has characters that no key has; was it copied whole?")
+    secret = (signing_secret or os.environ.get("AURRA_SIGNING_SECRET", "")).strip() or None
+    if secret is not None:
+        key_id_of(key)
     url = (base_url or os.environ.get("AURRA_BASE_URL") or DEFAULT_BASE_URL).rstrip("/")
     try:
         is_web = httpx2.URL(url).scheme in ("http", "https") and bool(httpx2.URL(url).host)
@@ -53,6 +60,7 @@ def read_options(
         tenant_id = os.environ.get("AURRA_TENANT_ID") or None
     return Options(
         api_key=key,
+        signing_secret=secret,
         base_url=url,
         tenant_id=tenant_id,
         timeout=timeout,

@@ -605,6 +605,8 @@ class ApiKeyMade(Answer, kw_only=True):
 
     key: str
     """What callers present: `Authorization: Bearer KEY`."""
+    signing_secret: str | None
+    """Of a key that signs: what its requests are signed with."""
     api_key: ApiKey
 
 

@@ -23,6 +23,8 @@ class AsyncAurra(AsyncResources):
 
     Args:
         api_key: The key, `aurra_…`; else AURRA_API_KEY.
+        signing_secret: Of a key whose requests are signed, `aurra_sign_…`; else AURRA_SIGNING_SECRET. Then each request
+            is signed, and the key itself is not sent.
         base_url: Where the service is; else AURRA_BASE_URL, else http://127.0.0.1:8000.
         tenant_id: Sent with every call that has a `tenant_id` and is not given one; else AURRA_TENANT_ID. None is the
             default tenant.
@@ -40,6 +42,7 @@ class AsyncAurra(AsyncResources):
         self,
         api_key: str | None = None,
         *,
+        signing_secret: str | None = None,
         base_url: str | None = None,
         tenant_id: str | UnsetType | None = UNSET,
         timeout: Seconds = 60.0,
@@ -49,6 +52,7 @@ class AsyncAurra(AsyncResources):
     ) -> None:
         options = read_options(
             api_key=api_key,
+            signing_secret=signing_secret,
             base_url=base_url,
             tenant_id=tenant_id,
             timeout=timeout,
@@ -87,6 +91,7 @@ class AsyncAurra(AsyncResources):
         now = self._transport.options
         return type(self)(
             now.api_key,
+            signing_secret=now.signing_secret,
             base_url=now.base_url,
             tenant_id=now.tenant_id if tenant_id is UNSET else tenant_id,
             timeout=now.timeout if timeout is UNSET else timeout,

@@ -301,6 +301,7 @@ class AsyncKeys(AsyncResource):
         expires_at: Moment | UnsetType | None = UNSET,
         networks: Sequence[str] | UnsetType | None = UNSET,
         up_to: int | UnsetType | None = UNSET,
+        is_signed: bool | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> types.ApiKeyMade:
         """Makes a key that may at most what this one may. Its secret is in this answer and nowhere else.
@@ -316,6 +317,7 @@ class AsyncKeys(AsyncResource):
             expires_at: RFC 3339 instant with an offset, or a bare date (00:00 UTC).
             networks: CIDRs, or single addresses, that it may be used from; an empty list is anywhere.
             up_to: The newest transaction that it may know of, by number.
+            is_signed: Whether its requests are signed; they need a signing secret, which is answered beside it.
             idempotency_key: Sent as Idempotency-Key instead of one made for this call; a second call with it answers as
                 the first did.
         """
@@ -329,6 +331,7 @@ class AsyncKeys(AsyncResource):
                 "expires_at": expires_at,
                 "networks": networks,
                 "up_to": up_to,
+                "is_signed": is_signed,
             },
             idempotency_key,
         )

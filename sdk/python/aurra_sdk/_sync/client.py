@@ -24,6 +24,8 @@ class Aurra(Resources):
 
     Args:
         api_key: The key, `aurra_…`; else AURRA_API_KEY.
+        signing_secret: Of a key whose requests are signed, `aurra_sign_…`; else AURRA_SIGNING_SECRET. Then each request
+            is signed, and the key itself is not sent.
         base_url: Where the service is; else AURRA_BASE_URL, else http://127.0.0.1:8000.
         tenant_id: Sent with every call that has a `tenant_id` and is not given one; else AURRA_TENANT_ID. None is the
             default tenant.
@@ -41,6 +43,7 @@ class Aurra(Resources):
         self,
         api_key: str | None = None,
         *,
+        signing_secret: str | None = None,
         base_url: str | None = None,
         tenant_id: str | UnsetType | None = UNSET,
         timeout: Seconds = 60.0,
@@ -50,6 +53,7 @@ class Aurra(Resources):
     ) -> None:
         options = read_options(
             api_key=api_key,
+            signing_secret=signing_secret,
             base_url=base_url,
             tenant_id=tenant_id,
             timeout=timeout,
@@ -88,6 +92,7 @@ class Aurra(Resources):
         now = self._transport.options
         return type(self)(
             now.api_key,
+            signing_secret=now.signing_secret,
             base_url=now.base_url,
             tenant_id=now.tenant_id if tenant_id is UNSET else tenant_id,
             timeout=now.timeout if timeout is UNSET else timeout,

@@ -11,6 +11,7 @@ from aurra_sdk import errors
 from aurra_sdk._operation import A, Operation, Prepared, RawResponse, prepare, read
 from aurra_sdk._options import Options
 from aurra_sdk._retrying import seconds_before_retry
+from aurra_sdk._signing import signature
 
 
 class Transport:
@@ -23,7 +24,8 @@ class Transport:
     def send(
         self, operation: Operation[A], arguments: Mapping[str, Any], idempotency_key: str | None
     ) -> RawResponse[A]:
-        """The answer, after as many attempts as the options allow; every attempt has the same Idempotency-Key."""
+        """The answer, after as many attempts as the options allow; every attempt has the same Idempotency-Key, and,
+        where it is signed, a signature of its own."""
         prepared = prepare(operation, arguments, self.options, idempotency_key)
         retries = 0
         while True:
@@ -37,15 +39,20 @@ class Transport:
             retries += 1
 
     def _attempt(self, operation: Operation[A], prepared: Prepared) -> RawResponse[A]:
+        request = self.http.build_request(
+            prepared.method,
+            prepared.url,
+            params=prepared.params,
+            content=prepared.content,
+            headers=prepared.headers,
+            timeout=self.options.timeout,
+        )
+        if self.options.signing_secret is not None:
+            target, body = request.url.raw_path, prepared.content or b""
+            signed = signature(self.options.signing_secret, self.options.api_key, prepared.method, target, body)
+            request.headers.update(signed)
         try:
-            response = self.http.request(
-                prepared.method,
-                prepared.url,
-                params=prepared.params,
-                content=prepared.content,
-                headers=prepared.headers,
-                timeout=self.options.timeout,
-            )
+            response = self.http.send(request)
         except httpx2.RequestError as error:
             raise errors.of_transport(error, self.options.base_url) from error
         return read(operation, response)
