@@ -8,6 +8,7 @@ from aurra.ops import (
     history,
     ledger,
     memories,
+    plan,
     providers,
     reading,
     receipts,
@@ -15,6 +16,7 @@ from aurra.ops import (
     searching,
     subjects,
     undoing,
+    usage,
     verbs,
 )
 from aurra.ops.registry import OPERATIONS, Operation, call
@@ -30,6 +32,7 @@ __all__ = [
     "history",
     "ledger",
     "memories",
+    "plan",
     "providers",
     "reading",
     "receipts",
@@ -37,5 +40,6 @@ __all__ = [
     "searching",
     "subjects",
     "undoing",
+    "usage",
     "verbs",
 ]

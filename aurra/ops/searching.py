@@ -45,7 +45,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """Whose vectors were compared; None is none."""
 
 
-@operation("memories.search", "POST", "/agent/search", scope="memories:read")
+@operation("memories.search", "POST", "/agent/search", scope="memories:read", keyless="It reads, and stores nothing.")
 async def search(ctx: Context, request: Search) -> Found:
     """Finds memories by words and by meaning, best first; superseded and expired ones are left out."""
     text = checked_text(request.query, "query")
