@@ -45,6 +45,10 @@ class Head(msgspec.Struct, frozen=True):
     def meter(self) -> Meter:
         return Meter(self.meter_start, self.writes_used, self.grace_from)
 
+    def under(self, plan: str, writes_limit: int) -> "Head":
+        """The same under another plan."""
+        return replace(self, plan=plan, writes_limit=writes_limit)
+
     def after(self, hash_: bytes, meter: Meter) -> "Head":
         """The head once the next transaction is there; the one after it is a microsecond later."""
         return Head(

@@ -88,6 +88,32 @@ class ApiKeyCursor(msgspec.Struct, frozen=True, array_like=True):
     key_id: str
 
 
+class UsageCursor(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page of usage ended, the span, and the transaction that all pages are read at."""
+
+    day: dt.date
+    verb: str
+    actor: str
+    start: dt.datetime
+    until: dt.datetime
+    number: int
+
+
+class KeyUsedCursor(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page of keys ended, the span, and the transaction that all pages are read at."""
+
+    actor: str
+    start: dt.datetime
+    until: dt.datetime
+    number: int
+
+
+class PlanCursor(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page of plans ended."""
+
+    id: int
+
+
 def encode(cursor: msgspec.Struct, company_id: UUID, secret: bytes) -> str:
     """The opaque text of a cursor."""
     body = msgspec.json.encode(cursor)

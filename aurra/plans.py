@@ -1,6 +1,7 @@
 """What a plan allows: months, grace, blocking. Pure; `at` is an argument."""
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import assert_never
 
 import msgspec
@@ -33,6 +34,17 @@ class InGrace(msgspec.Struct, frozen=True):
 
 class Blocked(msgspec.Struct, frozen=True):
     """The writes are refused, all of them."""
+
+
+class Stretch(msgspec.Struct, frozen=True):
+    """A time under one limit, and how the meter of the month that is asked about stood to it."""
+
+    since: dt.datetime
+    writes_limit: int
+    used_before: int
+    """Writes of the month when it began."""
+    reached_at: dt.datetime | None
+    """When the first transaction of it took the meter to the limit, if one did."""
 
 
 class State(msgspec.Struct, frozen=True):
@@ -106,6 +118,18 @@ def admit(writes_limit: int, meter: Meter, cost: int, at: dt.datetime) -> Allowe
     if after.grace_ends_at is None:
         return Allowed(after.meter)
     return InGrace(after.meter, after.grace_ends_at)
+
+
+def grace_since(stretches: Sequence[Stretch]) -> dt.datetime | None:
+    """When the grace of a month began, as `admit` and `state` kept it through all changes of the limit; None without.
+
+    The stretches follow one another; the last is the one in force.
+    """
+    grace_from: dt.datetime | None = None
+    for stretch in stretches:
+        was_reached = stretch.used_before >= stretch.writes_limit
+        grace_from = grace_from or stretch.since if was_reached else stretch.reached_at
+    return grace_from
 
 
 def warning(verdict: Allowed | InGrace) -> str | None:

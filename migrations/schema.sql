@@ -271,6 +271,23 @@ CREATE TABLE public.plan (
     CONSTRAINT plan_writes_limit_check CHECK ((writes_limit > 0))
 );
 ALTER TABLE public.plan OWNER TO aurra_owner;
+CREATE TABLE public.plan_change (
+    company_id uuid NOT NULL,
+    id bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    tx bigint NOT NULL,
+    cause text NOT NULL,
+    plan text NOT NULL,
+    writes_limit bigint NOT NULL,
+    key_requests_per_minute integer,
+    account_requests_per_minute integer,
+    CONSTRAINT plan_change_cause_check CHECK ((cause = ANY (ARRAY['created'::text, 'moved'::text, 'redefined'::text, 'found'::text]))),
+    CONSTRAINT plan_change_id_check CHECK ((id > 0)),
+    CONSTRAINT plan_change_tx_check CHECK ((tx >= 0)),
+    CONSTRAINT plan_change_writes_limit_check CHECK ((writes_limit > 0))
+);
+ALTER TABLE ONLY public.plan_change FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.plan_change OWNER TO aurra_owner;
 CREATE TABLE public.provider (
     company_id uuid NOT NULL,
     provider text NOT NULL,
@@ -519,6 +536,8 @@ ALTER TABLE ONLY public.ledger
     ADD CONSTRAINT ledger_pkey PRIMARY KEY (company_id);
 ALTER TABLE ONLY public.memory
     ADD CONSTRAINT memory_pkey PRIMARY KEY (company_id, id);
+ALTER TABLE ONLY public.plan_change
+    ADD CONSTRAINT plan_change_pkey PRIMARY KEY (company_id, id);
 ALTER TABLE ONLY public.plan
     ADD CONSTRAINT plan_pkey PRIMARY KEY (plan);
 ALTER TABLE ONLY public.provider
@@ -612,6 +631,8 @@ ALTER TABLE ONLY public.memory
     ADD CONSTRAINT memory_company_id_created_tx_fkey FOREIGN KEY (company_id, created_tx) REFERENCES public.transaction(company_id, id);
 ALTER TABLE ONLY public.memory
     ADD CONSTRAINT memory_company_id_slot_id_fkey FOREIGN KEY (company_id, slot_id) REFERENCES public.slot(company_id, id);
+ALTER TABLE ONLY public.plan_change
+    ADD CONSTRAINT plan_change_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.account(company_id);
 ALTER TABLE ONLY public.provider
     ADD CONSTRAINT provider_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.account(company_id);
 ALTER TABLE ONLY public.receipt_evidence
@@ -651,6 +672,7 @@ ALTER TABLE public.conversation ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.conversation_label ENABLE ROW LEVEL SECURITY;
 CREATE POLICY directory ON public.account TO aurra_owner USING (true) WITH CHECK (true);
 CREATE POLICY directory ON public.api_key TO aurra_owner USING (true) WITH CHECK (true);
+CREATE POLICY directory ON public.plan_change TO aurra_owner USING (true) WITH CHECK (true);
 CREATE POLICY directory ON public.provider TO aurra_owner USING (true) WITH CHECK (true);
 ALTER TABLE public.embedding ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.idempotency ENABLE ROW LEVEL SECURITY;
@@ -665,6 +687,7 @@ CREATE POLICY own_account ON public.embedding USING ((company_id = (NULLIF(curre
 CREATE POLICY own_account ON public.idempotency USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.ledger USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.memory USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY own_account ON public.plan_change USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.provider USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.receipt USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.receipt_evidence USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
@@ -683,6 +706,7 @@ CREATE POLICY own_account_add ON public.version FOR INSERT WITH CHECK ((company_
 CREATE POLICY own_account_close ON public.version FOR UPDATE USING (((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid) AND (tx_to IS NULL))) WITH CHECK (((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid) AND (tx_to IS NOT NULL)));
 CREATE POLICY own_account_erase ON public.version FOR DELETE TO aurra_eraser USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account_read ON public.version FOR SELECT USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+ALTER TABLE public.plan_change ENABLE ROW LEVEL SECURITY;
 CREATE POLICY presented_key ON public.api_key FOR SELECT TO aurra_app USING ((key_id = NULLIF(current_setting('aurra.key_id'::text, true), ''::text)));
 ALTER TABLE public.provider ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.receipt ENABLE ROW LEVEL SECURITY;
@@ -750,6 +774,7 @@ GRANT UPDATE(grace_from) ON TABLE public.ledger TO aurra_app;
 GRANT SELECT,INSERT ON TABLE public.memory TO aurra_app;
 GRANT SELECT,DELETE ON TABLE public.memory TO aurra_eraser;
 GRANT SELECT ON TABLE public.plan TO aurra_app;
+GRANT SELECT ON TABLE public.plan_change TO aurra_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider TO aurra_app;
 GRANT SELECT,INSERT ON TABLE public.receipt TO aurra_app;
 GRANT SELECT,DELETE ON TABLE public.receipt TO aurra_eraser;

@@ -5,6 +5,7 @@ They work while it runs.
 
 import asyncio
 import datetime as dt
+import re
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, BinaryIO
@@ -12,6 +13,7 @@ from typing import Any, BinaryIO
 import click
 import msgspec
 import structlog
+from msgspec import UNSET
 
 from aurra import __version__, keys, proof, sealing
 from aurra.conformance import playing, report
@@ -21,10 +23,12 @@ from aurra.conformance.laws import ALL
 from aurra.errors import BadRequest, CannotStart, Unavailable
 from aurra.faces import examining, key_lines, switching
 from aurra.faces.switching import Progress
+from aurra.plans import UNLIMITED
 from aurra.settings import read_settings
 from aurra.store import migrate as migrations
 from aurra.store import provision
 from aurra.store.accounts import Directory, open_directory
+from aurra.store.plans import Change, PlanRow
 from aurra.store.secret_keys import SecretKeys
 from aurra.store.verifying import Verdict
 
@@ -41,6 +45,21 @@ class Commands(click.Group):
             sys.exit(1)
         except KeyboardInterrupt:
             sys.exit(130)
+
+
+def _number_or(word: str, meaning: Any) -> Callable[[Any], Any]:
+    """An option that takes a whole number, or a word that means something else; what is unset stays unset."""
+
+    def read(text: Any) -> Any:
+        if text is UNSET:
+            return UNSET
+        if text == word:
+            return meaning
+        if not re.fullmatch("[0-9]{1,16}", text):
+            raise click.BadParameter(f"it is a number, or {word}")
+        return int(text)
+
+    return read
 
 
 @click.group(cls=Commands)
@@ -97,6 +116,46 @@ def change_plan(name: str, plan: str) -> None:
     """Move an account to another plan, at once."""
     _directory(lambda directory: directory.change_plan(name, plan))
     click.echo(f"{name} is on {plan}")
+
+
+@main.group("plans")
+def plans_group() -> None:
+    """Plans: what accounts may write a month."""
+
+
+@plans_group.command("list")
+def list_plans() -> None:
+    """Show all plans: name, writes a month, requests a minute of a key and of the account, accounts on it."""
+    for row in _directory(lambda directory: directory.list_plans()):
+        click.echo(_plan_in_words(row))
+
+
+@plans_group.command("set")
+@click.argument("name")
+@click.option("--writes", "writes", type=_number_or("unlimited", UNLIMITED), default=UNSET, help="Writes a month.")
+@click.option("--key-rpm", type=_number_or("none", None), default=UNSET, help="Requests a minute of each key.")
+@click.option("--account-rpm", type=_number_or("none", None), default=UNSET, help="Requests a minute of the account.")
+def set_plan(name: str, writes: Any, key_rpm: Any, account_rpm: Any) -> None:
+    """Make a plan, or change it for all accounts on it, at once. What is not given stays as it is.
+
+    --writes takes `unlimited`, the others `none`.
+    """
+    change = Change(writes_limit=writes, key_requests_per_minute=key_rpm, account_requests_per_minute=account_rpm)
+    click.echo(_plan_in_words(_directory(lambda directory: directory.set_plan(name, change))))
+
+
+@plans_group.command("remove")
+@click.argument("name")
+def remove_plan(name: str) -> None:
+    """Remove a plan that no account is on."""
+    _directory(lambda directory: directory.remove_plan(name))
+    click.echo(f"the plan {name} is gone")
+
+
+def _plan_in_words(row: PlanRow) -> str:
+    writes = "unlimited" if row.writes_limit >= UNLIMITED else row.writes_limit
+    rates = [rate or "none" for rate in (row.key_requests_per_minute, row.account_requests_per_minute)]
+    return f"{row.plan} writes={writes} key-rpm={rates[0]} account-rpm={rates[1]} accounts={row.accounts}"
 
 
 @main.group("keys")

@@ -136,6 +136,13 @@ async def _accounts(
                 f"account {account.name}: {count.memories} memories; this period's meter {count.writes_used}, "
                 f"memories first committed in it {count.memories_in_period}",
             )
+            remembered = await directory.remembers_plan(account)
+            yield Finding(
+                remembered,
+                f"account {account.name}: its history of plans "
+                + ("ends with" if remembered else "does not end with")
+                + f" the plan in force, {account.plan}",
+            )
             if finding := await _stored_key(directory, account, secret_keys):
                 yield finding
             async with directory.act_on(account) as tx:

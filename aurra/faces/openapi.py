@@ -72,7 +72,8 @@ def _operation(op: Operation, schemas: dict[Any, Any], components: dict[str, Any
     described: dict[str, Any] = {
         "operationId": op.id,
         "summary": op.summary,
-        "description": f"{(op.run.__doc__ or '').strip()}\n\nScope: `{op.scope}`.{ceiling}",
+        "description": f"{(op.run.__doc__ or '').strip()}\n\nScope: `{op.scope}`.{ceiling}"
+        + (f" Takes no Idempotency-Key: {op.keyless}" if op.keyless else ""),
         "x-aurra-name": op.name,
         "responses": {
             "200": {"description": "Done.", "content": _content(op, schemas)},

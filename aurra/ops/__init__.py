@@ -9,6 +9,7 @@ from aurra.ops import (
     history,
     ledger,
     memories,
+    plan,
     providers,
     reading,
     receipts,
@@ -16,6 +17,7 @@ from aurra.ops import (
     searching,
     subjects,
     undoing,
+    usage,
     verbs,
 )
 from aurra.ops.registry import OPERATIONS, Operation, call
@@ -32,6 +34,7 @@ __all__ = [
     "history",
     "ledger",
     "memories",
+    "plan",
     "providers",
     "reading",
     "receipts",
@@ -39,5 +42,6 @@ __all__ = [
     "searching",
     "subjects",
     "undoing",
+    "usage",
     "verbs",
 ]

@@ -1,13 +1,16 @@
-"""The key's settings and the plan's meter."""
+"""The key's settings."""
 
 import msgspec
 
+from aurra.changes import Head
 from aurra.context import Context
 from aurra.errors import BadRequest
-from aurra.ops import metering
+from aurra.ops import writing
+from aurra.ops.committing import Decision
 from aurra.ops.registry import operation
-from aurra.store import accounts, ledger
-from aurra.types.accounts import AgentSettings, AgentSettingsChange, Nothing, PlanStatus
+from aurra.store import accounts
+from aurra.store.pool import Transaction
+from aurra.types.accounts import AgentSettings, AgentSettingsChange, Nothing
 
 
 @operation("settings.get", "GET", "/agent/settings", scope="memories:read", keeps_ceiling=True, ignores_unknown=True)
@@ -17,7 +20,9 @@ async def get_settings(ctx: Context, request: Nothing) -> AgentSettings:
         return msgspec.json.decode(await accounts.read_settings(tx, ctx.caller.key_id), type=AgentSettings)
 
 
-@operation("settings.update", "PATCH", "/agent/settings", scope="memories:write", ignores_unknown=True)
+@operation(
+    "settings.update", "PATCH", "/agent/settings", scope="memories:write", ignores_unknown=True, is_idempotent=True
+)
 async def update_settings(ctx: Context, request: AgentSettingsChange) -> AgentSettings:
     """Changes what is given; `excluded_categories` is replaced whole.
 
@@ -26,17 +31,17 @@ async def update_settings(ctx: Context, request: AgentSettingsChange) -> AgentSe
     _require_range(request.min_confidence, "min_confidence", 0.85, 1.0)
     _require_range(request.freshness_half_life_days, "freshness_half_life_days", 1, 3650)
     change = {name: value for name in request.__struct_fields__ if (value := getattr(request, name)) is not None}
-    async with ctx.database.begin(ctx.company_id) as tx:
+
+    async def decide(tx: Transaction, head: Head) -> Decision:
         merged = await accounts.change_settings(tx, ctx.caller.key_id, msgspec.json.encode(change).decode())
+        answer = msgspec.json.decode(merged, type=AgentSettings)
+        return writing.beside_the_ledger(ctx, lambda _: answer)
+
+    # Settings are the key's own: with another key, the same request changes something else.
+    print_ = writing.fingerprint(ctx, "settings.update", request, ctx.caller.key_id)
+    answer = await writing.once_alone(ctx, print_, AgentSettings, decide)
     ctx.service.callers.forget(ctx.caller.key_id)
-    return msgspec.json.decode(merged, type=AgentSettings)
-
-
-@operation("plan.status", "GET", "/plan/status", scope="usage:read", ignores_unknown=True)
-async def plan_status(ctx: Context, request: Nothing) -> PlanStatus:
-    """The plan, and how much of it this month has used."""
-    async with ctx.database.read(ctx.company_id) as tx:
-        return metering.plan_status(await ledger.head(tx, ctx.service.clock()))
+    return answer
 
 
 def _require_range(value: float | None, name: str, low: float, high: float) -> None:

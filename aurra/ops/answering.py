@@ -41,7 +41,15 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     asked: Asked | None
 
 
-@operation("memories.query", "POST", "/agent/query", scope="query", keeps_ceiling=True, ignores_unknown=True)
+@operation(
+    "memories.query",
+    "POST",
+    "/agent/query",
+    scope="query",
+    keeps_ceiling=True,
+    ignores_unknown=True,
+    keyless="It asks: each answer is of its own moment, and has a receipt of its own.",
+)
 async def query(ctx: Context, request: Question) -> Answered:
     """Answers a question from memories alone, each sentence with its citation; refuses when they do not suffice."""
     choice = await models.choose(ctx, request.llm)

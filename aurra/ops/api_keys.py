@@ -90,7 +90,13 @@ async def create_key(ctx: Context, request: ApiKeyCreate) -> ApiKeyMade:
     return await _make_secret(ctx, writing.fingerprint(ctx, "keys.create", request), key, None, make)
 
 
-@operation("keys.update", "PATCH", "/api-keys/{key_id}", scope="keys:manage")
+@operation(
+    "keys.update",
+    "PATCH",
+    "/api-keys/{key_id}",
+    scope="keys:manage",
+    keyless="It sets what it is told: again, it changes nothing more.",
+)
 async def update_key(ctx: Context, request: ApiKeyChange) -> ApiKeyFound:
     """Changes what is given, of a key that may at most what this one may, and then too.
 
@@ -110,7 +116,13 @@ async def update_key(ctx: Context, request: ApiKeyChange) -> ApiKeyFound:
     return ApiKeyFound(api_key=_shown(changed, at))
 
 
-@operation("keys.revoke", "DELETE", "/api-keys/{key_id}", scope="keys:manage")
+@operation(
+    "keys.revoke",
+    "DELETE",
+    "/api-keys/{key_id}",
+    scope="keys:manage",
+    keyless="A revoked key stays revoked: again, it changes nothing more.",
+)
 async def revoke_key(ctx: Context, request: ApiKeyRevoke) -> ApiKeyFound:
     """Refuses a key from now on: at once in this process, within five seconds in others. It stays in the list."""
     async with ctx.database.begin(ctx.company_id) as tx:

@@ -47,8 +47,8 @@ class Decision(msgspec.Struct, kw_only=True):
     changes: Changes | None
     answer: Callable[[TransactionRef], Answer]
     dry_run: bool = False
-    quotes: list[UUID] = []
-    """Memories that the answer names."""
+    quotes: list[UUID] | None = []
+    """Memories that the answer names; None where it may name anything."""
 
 
 Plan = Callable[[World, Head], Decision]
@@ -284,7 +284,7 @@ async def _attempt(writes: Sequence[Write]) -> list[Outcome]:
     ctx = writes[0].ctx
     async with ctx.database.begin(ctx.company_id) as tx:
         head = await ledger.lock(tx, ctx.service.clock())
-        world, answers = await world_store.load(tx, [write.needs for write in writes], head.at)
+        head, world, answers = await world_store.load_under(tx, [write.needs for write in writes], head)
         return await _decided(tx, writes, head, world, answers)
 
 

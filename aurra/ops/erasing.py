@@ -59,7 +59,9 @@ async def erase(ctx: Context, request: Erase) -> Erased:
         await checks.get_identity(ctx, tx, memory_id)
         return Chosen(memories=[memory_id])
 
-    return await writing.once_alone(ctx, "memories.erase", request, Erased, _decide(ctx, request, choose, memory_id))
+    return await writing.once_alone(
+        ctx, writing.fingerprint(ctx, "memories.erase", request), Erased, _decide(ctx, request, choose, memory_id)
+    )
 
 
 @operation("memories.erase_matching", "POST", "/agent/erase", scope="memories:erase", is_idempotent=True)
@@ -91,7 +93,7 @@ async def erase_matching(ctx: Context, request: EraseMatching) -> Erased:
         )
 
     return await writing.once_alone(
-        ctx, "memories.erase_matching", request, Erased, _decide(ctx, request, choose, None)
+        ctx, writing.fingerprint(ctx, "memories.erase_matching", request), Erased, _decide(ctx, request, choose, None)
     )
 
 

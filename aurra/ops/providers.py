@@ -1,18 +1,23 @@
 """The account's own model, used where a request brings none; its key is sealed, and bound to its address."""
 
+import datetime as dt
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
 from aurra import instants
+from aurra.changes import Head
 from aurra.context import Context
 from aurra.errors import BadRequest, Forbidden
-from aurra.ops import checks, models
+from aurra.ops import checks, models, writing
+from aurra.ops.committing import Decision
 from aurra.ops.registry import operation
 from aurra.providers import llm
 from aurra.providers.base import ModelChoice, Secret
-from aurra.store import ledger, providers
+from aurra.sealing import KeyRing
+from aurra.store import providers
+from aurra.store.pool import Transaction
 from aurra.store.providers import ProviderRow
 from aurra.types.accounts import Nothing
 from aurra.types.providers import ProviderChange, ProviderSettings
@@ -34,7 +39,7 @@ async def get_provider(ctx: Context, request: Nothing) -> ProviderSettings:
         return _shown(await providers.find(tx))
 
 
-@operation("provider.update", "PATCH", "/agent/provider", scope="keys:manage")
+@operation("provider.update", "PATCH", "/agent/provider", scope="keys:manage", is_idempotent=True)
 async def update_provider(ctx: Context, request: ProviderChange) -> ProviderSettings:
     """Sets or changes the account's model. Its key is stored encrypted, and sent only to the address given with it.
 
@@ -43,35 +48,52 @@ async def update_provider(ctx: Context, request: ProviderChange) -> ProviderSett
     _require_whole_account(ctx)
     _check_sizes(request)
     ring = ctx.service.secret_keys.get() if request.api_key else ctx.service.secret_keys.find()
-    async with ctx.database.begin(ctx.company_id) as tx:
-        choice = _changed(ctx, await providers.lock(tx), request)
-        _check(ctx, choice)
-        key = choice.api_key.reveal() if choice.api_key else None
-        bound_to = providers.bound_to(ctx.company_id, choice.provider, choice.base_url)
-        sealed = ring.seal(key, bound_to) if key and ring else None
-        row = ProviderRow(
-            provider=choice.provider,
-            model=choice.model,
-            base_url=choice.base_url,
-            extra=msgspec.json.encode(choice.extra).decode() if choice.extra else None,
-            sealed_key=sealed and sealed.value,
-            sealed_by=sealed and sealed.by,
-            last_four=key[-4:] if key and len(key) >= _TELLING else None,
-            changed_at=(await ledger.head(tx, ctx.service.clock())).at,
-        )
+
+    async def decide(tx: Transaction, head: Head) -> Decision:
+        row = _row(ctx, ring, _changed(ctx, await providers.lock(tx), request), head.at)
         await providers.put(tx, row)
+        return writing.beside_the_ledger(ctx, lambda _: _shown(row))
+
+    # Under the ring's first key: the digest of a key that could be guessed must not stand in the database.
+    key = request.api_key
+    told = "kept" if key is UNSET else ring.digest(key) if key and ring else "none"
+    print_ = writing.fingerprint(ctx, "provider.update", request, told)
+    answer = await writing.once_alone(ctx, print_, ProviderSettings, decide)
     ctx.service.stored_models.forget(ctx.company_id)
-    return _shown(row)
+    return answer
 
 
-@operation("provider.delete", "DELETE", "/agent/provider", scope="keys:manage")
+@operation("provider.delete", "DELETE", "/agent/provider", scope="keys:manage", is_idempotent=True)
 async def delete_provider(ctx: Context, request: Nothing) -> ProviderSettings:
     """Forgets the account's model and its key; from now on the server's default is used."""
     _require_whole_account(ctx)
-    async with ctx.database.begin(ctx.company_id) as tx:
+
+    async def decide(tx: Transaction, head: Head) -> Decision:
         await providers.remove(tx)
+        return writing.beside_the_ledger(ctx, lambda _: ProviderSettings())
+
+    print_ = writing.fingerprint(ctx, "provider.delete", request)
+    answer = await writing.once_alone(ctx, print_, ProviderSettings, decide)
     ctx.service.stored_models.forget(ctx.company_id)
-    return ProviderSettings()
+    return answer
+
+
+def _row(ctx: Context, ring: KeyRing | None, choice: ModelChoice, at: dt.datetime) -> ProviderRow:
+    """The choice as it is stored, its key sealed. Raises BadRequest for one that cannot be used."""
+    _check(ctx, choice)
+    key = choice.api_key.reveal() if choice.api_key else None
+    bound_to = providers.bound_to(ctx.company_id, choice.provider, choice.base_url)
+    sealed = ring.seal(key, bound_to) if key and ring else None
+    return ProviderRow(
+        provider=choice.provider,
+        model=choice.model,
+        base_url=choice.base_url,
+        extra=msgspec.json.encode(choice.extra).decode() if choice.extra else None,
+        sealed_key=sealed and sealed.value,
+        sealed_by=sealed and sealed.by,
+        last_four=key[-4:] if key and len(key) >= _TELLING else None,
+        changed_at=at,
+    )
 
 
 def _require_whole_account(ctx: Context) -> None:

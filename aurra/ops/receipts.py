@@ -105,7 +105,14 @@ async def get(ctx: Context, request: ReceiptGet) -> ReceiptFound:
     )
 
 
-@operation("receipts.replay", "POST", "/agent/receipts/{receipt_id}/replay", scope="query", keeps_ceiling=True)
+@operation(
+    "receipts.replay",
+    "POST",
+    "/agent/receipts/{receipt_id}/replay",
+    scope="query",
+    keeps_ceiling=True,
+    keyless="It reads, and stores nothing.",
+)
 async def replay(ctx: Context, request: ReceiptReplay) -> Replayed:
     """Asks the question again at the moment of its receipt, and says what drifted: evidence, model, or answer.
 

@@ -31,7 +31,9 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     ignores_unknown: bool
     """Unknown fields are ignored and named in `warnings` (published clients send more than they should)."""
     is_idempotent: bool
-    """Takes an Idempotency-Key."""
+    """Takes an Idempotency-Key: the same request again gets the stored answer, and has no second effect."""
+    keyless: str | None
+    """Why an operation that is no GET takes none: one sentence."""
     keeps_ceiling: bool
     """Tells a key with a ceiling what was known up to its transaction, and nothing else; without it such a key is
     refused."""
@@ -67,18 +69,22 @@ def operation(
     ignores_unknown: bool = False,
     is_idempotent: bool = False,
     keeps_ceiling: bool = False,
+    keyless: str | None = None,
     body_limit: int = MIB,
     markdown: Callable[[Any], str] | None = None,
 ) -> Callable[[Callable[[Context, R], Awaitable[A]]], Callable[[Context, R], Awaitable[A]]]:
     """Registers `async def verb(ctx: Context, request: SomeRequest) -> SomeAnswer`.
 
-    Raises TypeError at import for a function without these annotations or docstring, or an undeclared scope.
+    Raises TypeError at import for a function without these annotations or docstring, for an undeclared scope, and for
+    what is no GET and says neither `is_idempotent` nor, in `keyless`, why it takes no Idempotency-Key.
     """
 
     def register(run: Callable[[Context, R], Awaitable[A]]) -> Callable[[Context, R], Awaitable[A]]:
         annotations = run.__annotations__
         if scope not in keys.SCOPES or not run.__doc__ or not {"request", "return"} <= set(annotations):
             raise TypeError(f"operation {name} needs a known scope, a docstring and annotations")
+        if (method == "GET") == (is_idempotent or keyless is not None) or (is_idempotent and keyless):
+            raise TypeError(f"operation {name} takes an Idempotency-Key, or says in `keyless` why it takes none")
         OPERATIONS[name] = Operation(
             name=name,
             method=method,
@@ -91,6 +97,7 @@ def operation(
             ignores_unknown=ignores_unknown,
             is_idempotent=is_idempotent,
             keeps_ceiling=keeps_ceiling,
+            keyless=keyless,
             body_limit=body_limit,
             markdown=markdown,
         )

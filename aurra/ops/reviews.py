@@ -87,7 +87,7 @@ async def accept(ctx: Context, request: ReviewAccept) -> ReviewDecided:
             quotes=[review.old_memory, review.new_memory],
         )
 
-    return await writing.once_alone(ctx, "reviews.accept", request, ReviewDecided, decide)
+    return await writing.once_alone(ctx, writing.fingerprint(ctx, "reviews.accept", request), ReviewDecided, decide)
 
 
 @operation("reviews.reject", "POST", "/agent/reviews/{review_id}/reject", scope="memories:write", is_idempotent=True)
@@ -116,7 +116,7 @@ async def reject(ctx: Context, request: ReviewReject) -> ReviewDecided:
             quotes=[review.old_memory, review.new_memory],
         )
 
-    return await writing.once_alone(ctx, "reviews.reject", request, ReviewDecided, decide)
+    return await writing.once_alone(ctx, writing.fingerprint(ctx, "reviews.reject", request), ReviewDecided, decide)
 
 
 async def _open(ctx: Context, tx: Transaction, review_id: str) -> ReviewRow:

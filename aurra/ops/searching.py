@@ -45,7 +45,14 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """Whose vectors were compared; None is none."""
 
 
-@operation("memories.search", "POST", "/agent/search", scope="memories:read", keeps_ceiling=True)
+@operation(
+    "memories.search",
+    "POST",
+    "/agent/search",
+    scope="memories:read",
+    keeps_ceiling=True,
+    keyless="It reads, and stores nothing.",
+)
 async def search(ctx: Context, request: Search) -> Found:
     """Finds memories by words and by meaning, best first; superseded and expired ones are left out."""
     text = checked_text(request.query, "query")

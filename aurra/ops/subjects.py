@@ -7,18 +7,19 @@ from uuid import UUID
 from msgspec import UNSET
 
 from aurra import instants, texts
+from aurra.changes import Head
 from aurra.context import Context
 from aurra.cursors import SubjectCursor
 from aurra.errors import Unprocessable
-from aurra.ops import checks, paging, views
+from aurra.ops import checks, paging, views, writing
+from aurra.ops.committing import Decision
 from aurra.ops.history import stated
 from aurra.ops.moments import Moment, resolve
 from aurra.ops.registry import operation
-from aurra.store import ledger, memories, subjects
+from aurra.store import memories, subjects
 from aurra.store.pool import Transaction
 from aurra.store.subjects import AboutRow, Filters, SubjectRow
 from aurra.timeline import Interval, holds
-from aurra.types.common import TransactionRef
 from aurra.types.memories import Memory
 from aurra.types.subjects import (
     Profile,
@@ -94,26 +95,29 @@ async def get(ctx: Context, request: SubjectGet) -> Profile:
     return profile
 
 
-@operation("subjects.update", "PATCH", "/agent/subjects/{subject}", scope="memories:write")
+@operation("subjects.update", "PATCH", "/agent/subjects/{subject}", scope="memories:write", is_idempotent=True)
 async def update(ctx: Context, request: SubjectUpdate) -> SubjectUpdated:
     """Gives a subject its id in the caller's system, or, with null, takes it away. A label: no transaction."""
     if request.external_id is UNSET:
         raise Unprocessable("`external_id` is required; null removes it.", param="external_id")
     external_id = checks.name(request.external_id, "external_id")
     tenant, key = ctx.tenant(request.tenant_id), _key(request.subject)
-    async with ctx.database.begin(ctx.company_id) as tx:
-        # Under the ledger's lock: an erasure of all about the subject comes before, or takes the label with it.
-        head = await ledger.lock(tx, ctx.service.clock())
+
+    # Under the ledger's lock: an erasure of all about the subject comes before, or takes the label with it.
+    async def decide(tx: Transaction, head: Head) -> Decision:
         name = await subjects.find_name(tx, head.last_tx, tenant, key)
         if name is None:
             raise checks.missing("subject")
         await subjects.change_external_id(tx, head.last_tx, tenant, key, external_id)
-    return SubjectUpdated(
-        subject=name,
-        external_id=external_id,
-        tenant_id=tenant or None,
-        transaction=TransactionRef(id=head.last_tx, at=instants.show(head.last_at)),
-    )
+        return writing.beside_the_ledger(
+            ctx,
+            lambda transaction: SubjectUpdated(
+                subject=name, external_id=external_id, tenant_id=tenant or None, transaction=transaction
+            ),
+        )
+
+    print_ = writing.fingerprint(ctx, "subjects.update", request)
+    return await writing.once_alone(ctx, print_, SubjectUpdated, decide)
 
 
 def _filters(request: SubjectList) -> Filters:

@@ -59,7 +59,7 @@ async def restore(ctx: Context, request: Restore) -> Restored:
             quotes=memories,
         )
 
-    return await writing.once_alone(ctx, "transactions.restore", request, Restored, decide)
+    return await writing.once_alone(ctx, writing.fingerprint(ctx, "transactions.restore", request), Restored, decide)
 
 
 async def _receipt(ctx: Context, tx: Transaction, number: int) -> list[ReceiptVersion]:

@@ -6,7 +6,7 @@ Everything outside the database (embedding, models) has happened before `write` 
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import TypeVar
 
 import msgspec
@@ -15,17 +15,17 @@ from aurra import chain
 from aurra.context import Context
 from aurra.errors import AurraError, BadRequest, Conflict
 from aurra.ops import committing
-from aurra.ops.committing import Decide, Fingerprint, Plan, Write
+from aurra.ops.committing import Decide, Decision, Fingerprint, Plan, Write
 from aurra.store import ledger
 from aurra.store.world import Needs
-from aurra.types.common import Answer, Request
+from aurra.types.common import Answer, Request, TransactionRef
 
 A = TypeVar("A", bound=Answer)
 
 
-def fingerprint(ctx: Context, operation: str, request: Request) -> Fingerprint | None:
-    """SHA-256 over operation, pinned tenant and canonical request, without models' keys; None without an
-    Idempotency-Key.
+def fingerprint(ctx: Context, operation: str, request: Request, *more: str) -> Fingerprint | None:
+    """SHA-256 over operation, pinned tenant, canonical request without keys of models, and what else makes the request
+    another one; None without an Idempotency-Key.
 
     Raises BadRequest for a key that is not 1…255 printable ASCII characters.
     """
@@ -38,8 +38,10 @@ def fingerprint(ctx: Context, operation: str, request: Request) -> Fingerprint |
     for part in (canonical, *canonical.get("memories", [])):
         if part.get("llm"):
             part["llm"] = {**part["llm"], "api_key": None, "key": None}
+    # Of a key that is to be stored, whoever calls says in `more` which it is.
+    canonical.pop("api_key", None)
     # A key pinned to a tenant writes there: the same request of another key is another request.
-    digest = hashlib.sha256(chain.canonical([operation, ctx.caller.tenant_id, canonical])).digest()
+    digest = hashlib.sha256(chain.canonical([operation, ctx.caller.tenant_id, canonical, *more])).digest()
     return Fingerprint(key, digest)
 
 
@@ -83,11 +85,16 @@ async def write_alone(ctx: Context, print_: Fingerprint | None, answer: type[A],
     return await _committed(ctx, print_, answer, Needs(key=print_.key if print_ else None), decide=decide)
 
 
-async def once_alone(ctx: Context, operation: str, request: Request, answer: type[A], decide: Decide) -> A:
+async def once_alone(ctx: Context, print_: Fingerprint | None, answer: type[A], decide: Decide) -> A:
     """As `write_alone`, once for the request's idempotency key. Raises Conflict while its first request is running."""
-    print_ = fingerprint(ctx, operation, request)
     with in_flight(ctx, print_):
         return await write_alone(ctx, print_, answer, decide)
+
+
+def beside_the_ledger(ctx: Context, answer: Callable[[TransactionRef], Answer]) -> Decision:
+    """What a write decides that changes labels or settings alone: no transaction, and an answer that goes from the
+    store with the next erasure, since it may name what is erased."""
+    return Decision(verb=ctx.verb("keep", None), changes=None, answer=answer, quotes=None)
 
 
 async def _committed(

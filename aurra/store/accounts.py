@@ -11,7 +11,9 @@ import msgspec
 from aurra import chain, keys, plans
 from aurra.errors import CannotStart
 from aurra.sealing import CannotOpen, KeyRing
-from aurra.store import api_keys, ledger, pool, providers, signing, verifying
+from aurra.store import api_keys, pool, providers, signing, verifying
+from aurra.store import plans as plans_store
+from aurra.store.plans import Change, PlanRow
 from aurra.store.pool import Transaction
 from aurra.store.queries import load
 from aurra.store.verifying import Verdict
@@ -106,6 +108,7 @@ class Directory:
             raise CannotStart("An account needs a name.")
         company_id = uuid4()
         async with self._act(company_id) as tx:
+            await plans_store.lock_plans(tx)
             await self._require_plan(tx, plan)
             await tx.execute(_Q["lock_directory"])
             if await tx.row(_Q["find_account"], AccountRow, name=name):
@@ -113,18 +116,50 @@ class Directory:
             at = at or await now(tx)
             await tx.execute(_Q["create_account"], name=name, plan=plan, at=at)
             await tx.execute(_Q["create_ledger"], at=at, hash=chain.GENESIS, period_start=plans.period_of(at))
+            await plans_store.remember(tx, "created", at, 0)
             return AccountRow(company_id, name, plan, at)
 
-    async def change_plan(self, name: str, plan: str) -> None:
-        """Moves the account to another plan, at once."""
+    async def change_plan(self, name: str, plan: str, at: dt.datetime | None = None) -> None:
+        """Moves the account to another plan, at once; now is `at` where it is given."""
         account = await self.get_account(name)
         async with self._act(account.id) as tx:
+            await plans_store.lock_plans(tx)
             await self._require_plan(tx, plan)
-            await tx.execute(_Q["change_plan"], plan=plan)
-            # Grace begins with the plan that the meter exceeds, not with the next write.
-            head = await ledger.lock(tx, None)
-            meter = plans.state(head.writes_limit, head.meter, head.at).meter
-            await tx.execute(_Q["start_grace"], grace_from=meter.grace_from)
+            await plans_store.move(tx, plan, at)
+
+    async def list_plans(self) -> list[PlanRow]:
+        """All plans, smallest first."""
+        async with self._act() as tx:
+            return await plans_store.list_plans(tx)
+
+    async def set_plan(self, plan: str, change: Change, at: dt.datetime | None = None) -> PlanRow:
+        """Makes a plan, or changes it for all accounts on it, at once. Raises CannotStart for what no plan can be."""
+        async with self._act() as tx:
+            await plans_store.lock_plans(tx)
+            kept = next((row for row in await plans_store.list_plans(tx) if row.plan == plan), None)
+            terms = change.of(plan, kept)
+            await plans_store.put_plan(tx, plan, terms)
+            accounts = await plans_store.accounts_on(tx, plan)
+            for account in accounts:
+                await tx.row(_Q["set_account"], Text, account=str(account))
+                await plans_store.took_effect(Transaction(self._connection, account), "redefined", at)
+        return PlanRow(plan, **msgspec.structs.asdict(terms), accounts=len(accounts))
+
+    async def remove_plan(self, plan: str) -> None:
+        """Removes a plan. Raises CannotStart for one that is not there, or that an account is on."""
+        async with self._act() as tx:
+            await plans_store.lock_plans(tx)
+            await self._require_plan(tx, plan)
+            if accounts := await plans_store.accounts_on(tx, plan):
+                raise CannotStart(
+                    f"{len(accounts)} accounts are on the plan {plan!r}: `aurra accounts plan` moves them."
+                )
+            await plans_store.remove_plan(tx, plan)
+
+    async def remembers_plan(self, account: AccountRow) -> bool:
+        """Whether the account's history ends with the plan that is in force."""
+        async with self._act(account.id) as tx:
+            return await plans_store.is_remembered(tx)
 
     async def create_key(self, account: AccountRow, terms: keys.Terms, ring: KeyRing | None = None) -> keys.NewKey:
         """A new key of the account; its raw form is nowhere but in the answer. One that signs needs the ring."""
@@ -220,7 +255,7 @@ class Directory:
             yield tx
 
     async def _require_plan(self, tx: Transaction, plan: str) -> None:
-        known = [row.value for row in await tx.rows(_Q["list_plans"], Text)]
+        known = [row.plan for row in await plans_store.list_plans(tx)]
         if plan not in known:
             raise CannotStart(f"There is no plan {plan!r}: use {', '.join(known)}.")
 

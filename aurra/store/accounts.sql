@@ -25,18 +25,6 @@ INSERT INTO account (company_id, name, plan, created_at) VALUES (:company_id, :n
 INSERT INTO ledger (company_id, last_tx, last_at, last_hash, period_start, writes_used)
 VALUES (:company_id, 0, :at, :hash, :period_start, 0)
 
--- name: change_plan
--- Takes effect with the next request.
-UPDATE account SET plan = :plan WHERE company_id = :company_id
-
--- name: start_grace
--- When grace began under the plan there is now; null where its limit is not reached.
-UPDATE ledger SET grace_from = :grace_from WHERE company_id = :company_id
-
--- name: list_plans -> Text
--- Names of the plans there are.
-SELECT plan AS value FROM plan ORDER BY writes_limit, plan
-
 -- name: now -> Now
 -- The database's clock: accounts and keys begin at it, as transactions do.
 SELECT clock_timestamp() AS at

@@ -26,12 +26,12 @@ class Count(msgspec.Struct, frozen=True):
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """An answer to keep for its idempotency key, and the memories that it names."""
+    """An answer to keep for its idempotency key, and the memories that it names; None where it may name anything."""
 
     key: str
     fingerprint: bytes
     answer: bytes
-    quotes: list[UUID]
+    quotes: list[UUID] | None
 
 
 class Applied(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from aurra.changes import NORMAL_TRUST
+from aurra.changes import NORMAL_TRUST, Head
 from aurra.drafts import Draft, SlotName, Turn
 from aurra.planning.world import KeptTurn, Known, Slot, ToldKey, TwinPiece, World
 from aurra.store.pool import Transaction
@@ -162,6 +162,11 @@ class _Turn(msgspec.Struct, frozen=True):
     text: str
 
 
+class _Plan(msgspec.Struct, frozen=True):
+    plan: str
+    writes_limit: int
+
+
 class _Loaded(msgspec.Struct, frozen=True):
     """The one JSON object; null is nothing of the kind."""
 
@@ -173,6 +178,7 @@ class _Loaded(msgspec.Struct, frozen=True):
     told: list[_Told] | None
     turns: list[_Turn] | None
     answers: list[StoredAnswer] | None
+    plan: _Plan
 
 
 _decode = msgspec.json.Decoder(_Loaded).decode
@@ -180,6 +186,21 @@ _decode = msgspec.json.Decoder(_Loaded).decode
 
 async def load(tx: Transaction, needs: Sequence[Needs], at: dt.datetime) -> tuple[World, dict[str, StoredAnswer]]:
     """What all the requests can touch, and what was answered to their idempotency keys."""
+    world, found = await _load(tx, needs, at)
+    return world, {answer.key: answer for answer in found.answers or ()}
+
+
+async def load_under(
+    tx: Transaction, needs: Sequence[Needs], head: Head
+) -> tuple[Head, World, dict[str, StoredAnswer]]:
+    """As `load`; and the head under the plan now in force. The lock may have waited for a command that changed it, with
+    a snapshot from before."""
+    world, found = await _load(tx, needs, head.at)
+    answers = {answer.key: answer for answer in found.answers or ()}
+    return head.under(found.plan.plan, found.plan.writes_limit), world, answers
+
+
+async def _load(tx: Transaction, needs: Sequence[Needs], at: dt.datetime) -> tuple[World, _Loaded]:
     wanted = _Wanted(
         memories={one for need in needs for one in need.memories},
         slots=[_WantedSlot(*name, start) for name, start in _starts(needs, at).items()],
@@ -201,7 +222,7 @@ async def load(tx: Transaction, needs: Sequence[Needs], at: dt.datetime) -> tupl
     for kept in found.turns or ():
         world.turns[kept.tenant_id, kept.session_id, kept.message_id] = KeptTurn(kept.id, kept.role, kept.text)
     _add_memories(world, found, wanted.memories)
-    return world, {answer.key: answer for answer in found.answers or ()}
+    return world, found
 
 
 def _starts(needs: Sequence[Needs], at: dt.datetime) -> dict[SlotName, dt.datetime | None]:

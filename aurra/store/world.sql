@@ -2,8 +2,8 @@
 
 -- name: world -> Text
 -- `needs` is one JSON object of lists: as many parameters would cost the service more than the statement.
--- Slots by name, memories by id, the lanes of both (from `starts` on, null is whole), equal texts, turns told before, turns
--- stored, answers kept: one JSON object.
+-- The plan, slots by name, memories by id, the lanes of both (from `starts` on, null is whole), equal texts, turns told before,
+-- turns stored, answers kept: one JSON object.
 -- What belongs to a piece is fetched by its primary key, and lanes in the order of their index: see search.sql.
 WITH
 wanted AS MATERIALIZED (
@@ -128,4 +128,7 @@ SELECT json_build_object(
   'twins', (SELECT json_agg(t) FROM twin t),
   'told', (SELECT json_agg(t) FROM turn t),
   'turns', (SELECT json_agg(s) FROM stored s),
-  'answers', (SELECT json_agg(a) FROM answered a))::text AS value
+  'answers', (SELECT json_agg(a) FROM answered a),
+  -- In this statement too: the lock waited with a snapshot that may be older than a change of the plan.
+  'plan', (SELECT json_build_object('plan', a.plan, 'writes_limit', p.writes_limit)
+           FROM account a JOIN plan p ON p.plan = a.plan WHERE a.company_id = :company_id))::text AS value

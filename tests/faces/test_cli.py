@@ -12,7 +12,9 @@ import httpx2
 import msgspec
 import pytest
 from aurra_sdk import Aurra
+from click.testing import CliRunner
 
+from aurra.faces import cli
 from tests.plain import execute
 from tests.running import Running, aurra, environment_of, running
 
@@ -73,6 +75,33 @@ def test_a_plan_takes_effect_with_the_next_request(service: Running) -> None:
     assert status(service, key).json()["writes_limit"] == 1000
     service.command("accounts", "plan", "mover", "pro")
     assert status(service, key).json()["writes_limit"] == 500_000
+
+
+def inside(service: Running, *arguments: str) -> str:
+    """What a command prints, run in this process: a process for each of many would take long."""
+    done = CliRunner().invoke(cli.main, arguments, env=service.environment)
+    assert done.exit_code == 0 or done.stderr.startswith("aurra: "), done.output
+    return done.output
+
+
+def test_plans_are_the_operators_own(service: Running) -> None:
+    """`plans set`, `list`, `remove`: what is not given stays; unlimited and none are words; a plan in use stays."""
+    said = inside(service, "plans", "set", "team", "--writes", "70", "--key-rpm", "5")
+    assert said == "team writes=70 key-rpm=5 account-rpm=none accounts=0\n"
+    inside(service, "accounts", "create", "teamed", "--plan", "team")
+    key = inside(service, "keys", "create", "--account", "teamed").strip()
+    said = inside(service, "plans", "set", "team", "--writes", "unlimited", "--key-rpm", "none")
+    assert said == "team writes=unlimited key-rpm=none account-rpm=none accounts=1\n"
+    assert status(service, key).json()["writes_limit"] == 9007199254740991
+    changes = status(service, key, "/plan/history").json()["changes"]
+    assert [(one["cause"], one["writes_limit"]) for one in changes] == [
+        ("redefined", 9007199254740991),
+        ("created", 70),
+    ]
+    assert "free writes=1000 key-rpm=100 account-rpm=1000" in inside(service, "plans", "list")
+    assert "1 accounts are on the plan 'team'" in inside(service, "plans", "remove", "team")
+    inside(service, "accounts", "plan", "teamed", "free")
+    assert inside(service, "plans", "remove", "team") == "the plan team is gone\n"
 
 
 def test_a_revoked_key_is_refused_within_five_seconds(service: Running) -> None:
@@ -159,6 +188,7 @@ def test_the_doctor_is_content(service: Running) -> None:
     found = service.command("doctor")
     assert "FAIL" not in found
     assert "migrations: all applied" in found and "account acme: 0 transactions" in found
+    assert "account acme: its history of plans ends with the plan in force, starter" in found
 
 
 def test_an_external_database_is_served_by_its_url(service: Running, dsn: str, tmp_path: Path) -> None:

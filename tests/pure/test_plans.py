@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aurra import plans
-from aurra.plans import Allowed, Blocked, InGrace, Meter
+from aurra.plans import Allowed, Blocked, InGrace, Meter, Stretch
 
 MONTH = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 MICROSECOND = dt.timedelta(microseconds=1)
@@ -93,3 +93,107 @@ def test_a_clock_that_steps_back_does_not_reopen_an_old_month() -> None:
     """A meter of April stays April's when the clock shows March."""
     meter = Meter(dt.datetime(2026, 4, 1, tzinfo=dt.UTC), 7, None)
     assert plans.roll(meter, at(30)) == meter
+
+
+class Ledger:
+    """What an account's ledger and its history of plans hold, as the service and the operator's commands write them."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.clock = self.last = MONTH
+        self.meter = Meter(MONTH, 0, None)
+        self.entries: list[tuple[dt.datetime, int]] = []
+        self.changes = [(MONTH, 0, limit)]
+
+    @property
+    def now(self) -> dt.datetime:
+        """The next instant: later than the last, whatever the clock says."""
+        return max(self.clock, self.last + MICROSECOND)
+
+    def write(self, cost: int) -> bool:
+        """Whether a batch of so many was admitted."""
+        at_ = self.now
+        verdict = plans.admit(self.limit, self.meter, cost, at_)
+        if isinstance(verdict, Blocked):
+            return False
+        self.meter, self.last = verdict.meter, at_
+        self.entries.append((at_, cost))
+        return True
+
+    def change(self, limit: int) -> None:
+        """Another limit, from now on."""
+        at_ = max(self.now, self.changes[-1][0] + MICROSECOND)
+        self.limit = limit
+        self.meter = plans.state(limit, self.meter, at_).meter
+        self.changes.append((at_, len(self.entries), limit))
+
+    def used_in(self, start: dt.datetime, number: int) -> int:
+        """Writes of a month, up to a number of transactions."""
+        return sum(cost for at_, cost in self.entries[:number] if at_ >= start)
+
+    def stretches(self, start: dt.datetime) -> list[Stretch]:
+        """As the store reads them: each limit, and how the month's meter stood to it."""
+        ends = [number for _, number, _ in self.changes[1:]] + [len(self.entries)]
+        return [
+            Stretch(since, limit, self.used_in(start, number), self._reached(start, limit, number, end))
+            for (since, number, limit), end in zip(self.changes, ends, strict=True)
+        ]
+
+    def _reached(self, start: dt.datetime, limit: int, number: int, end: int) -> dt.datetime | None:
+        for later in range(number + 1, end + 1):
+            if self.entries[later - 1][0] >= start and self.used_in(start, later) >= limit:
+                return self.entries[later - 1][0]
+        return None
+
+
+EVENTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("write"), st.integers(0, 30)),
+        st.tuples(st.just("limit"), st.sampled_from([5, 20, 21, 60, plans.UNLIMITED])),
+        # Minutes; backwards too, and over grace and months.
+        st.tuples(st.just("clock"), st.integers(-20_000, 20_000)),
+    ),
+    max_size=40,
+)
+
+
+@given(st.sampled_from([5, 20, 60]), EVENTS)
+def test_the_meter_is_the_sum_of_the_ledger_whatever_clock_and_plan_do(
+    limit: int, events: list[tuple[str, int]]
+) -> None:
+    """T3: no batch is taken past 110 % of the limit it met, or after its grace; the meter is the month's sum; and when
+    grace began can be told from the ledger and the history of plans alone."""
+    ledger = Ledger(limit)
+    for kind, value in events:
+        if kind == "clock":
+            ledger.clock += dt.timedelta(minutes=value)
+        elif kind == "limit":
+            ledger.change(value)
+        else:
+            before = plans.state(ledger.limit, ledger.meter, ledger.now)
+            room = 0 if before.blocked else before.hard_limit - before.meter.writes_used
+            assert ledger.write(value) == (value == 0 or value <= room)
+        start = ledger.meter.period_start
+        assert ledger.meter.writes_used == ledger.used_in(start, len(ledger.entries))
+        asked = ledger.now
+        stood = plans.state(ledger.limit, ledger.meter, asked)
+        start = stood.meter.period_start
+        told = Meter(start, ledger.used_in(start, len(ledger.entries)), plans.grace_since(ledger.stretches(start)))
+        assert plans.state(ledger.limit, told, asked) == stood
+
+
+@pytest.mark.parametrize(
+    ("stretches", "grace_from"),
+    [
+        ([Stretch(MONTH, 10, 0, None)], None),
+        ([Stretch(MONTH, 10, 0, at(5))], at(5)),
+        # A bigger plan forgets grace; going back begins it anew.
+        ([Stretch(MONTH, 10, 0, at(5)), Stretch(at(6), 100, 12, None)], None),
+        ([Stretch(MONTH, 10, 0, at(5)), Stretch(at(6), 100, 12, None), Stretch(at(7), 10, 12, None)], at(7)),
+        # A plan that is exceeded as well lets it run on.
+        ([Stretch(MONTH, 10, 0, at(5)), Stretch(at(6), 11, 12, None)], at(5)),
+    ],
+)
+def test_a_change_of_plan_in_grace(stretches: list[Stretch], grace_from: dt.datetime | None) -> None:
+    """Grace runs on while the limit stays exceeded, and begins with the change that makes it so."""
+    assert plans.grace_since(stretches) == grace_from

@@ -38,7 +38,7 @@ class ChangePage(Answer, kw_only=True):
     steps: list[Step]
     next_cursor: str | None
 
-@operation("ledger.import", "POST", "/ledger/{ledger_id}/import", scope="memories:write")
+@operation("ledger.import", "POST", "/ledger/{ledger_id}/import", scope="memories:write", keyless="A test.")
 async def import_(ctx, request: Changes) -> ChangePage:
     """Imports."""
 

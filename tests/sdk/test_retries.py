@@ -5,6 +5,7 @@ import datetime as dt
 import email.utils
 import time
 
+import msgspec
 import pytest
 from aurra_sdk import (
     APIConnectionError,
@@ -22,6 +23,9 @@ from aurra_sdk._options import Options
 from aurra_sdk._retrying import seconds_before_retry
 from aurra_sdk._sync.transport import Transport
 
+from aurra.keys import BUNDLES
+from aurra.ops import OPERATIONS
+from aurra.ops import Operation as ServiceOperation
 from tests.sdk.conftest import Either, MakeClient
 from tests.sdk.scripted_server import PLAN, RETRACTED, Behaviour, ScriptedServer, answers, hangs, problem, resets
 
@@ -38,6 +42,32 @@ async def test_a_write_is_repeated_under_the_same_key(scripted: Either, server: 
     keys = [request.headers["idempotency-key"] for request in server.requests]
     assert len(set(keys[:4])) == 1
     assert keys[4] != keys[0]
+
+
+@pytest.mark.parametrize("op", OPERATIONS.values(), ids=list(OPERATIONS))
+async def test_every_write_is_repeated_under_one_key_of_its_own(
+    scripted: Either, server: ScriptedServer, op: ServiceOperation
+) -> None:
+    """Generated from the registry: what changes something carries a key without being asked, the same one again after a
+    lost connection, another one in another call; what takes no key is repeated only where it reads."""
+    arguments = [[{"content": "x"}] if field.name == "memories" else "x" for field in required_fields(op)]
+    refused = problem(400, "invalid_request")
+    server.script(resets(), refused, refused)
+    for _ in range(2):
+        with pytest.raises((BadRequestError, APIConnectionError)):
+            await scripted(op.name, *arguments)
+    keys = [request.headers.get("idempotency-key") for request in server.requests]
+    if op.is_idempotent:
+        assert len(keys) == 3 and keys[0] == keys[1] != keys[2]
+        assert all(key and len(key) >= 16 for key in keys)
+    else:
+        assert keys == [None] * (3 if op.method == "GET" or op.scope in BUNDLES["read_only"] else 2)
+
+
+def required_fields(op: ServiceOperation) -> list[msgspec.structs.FieldInfo]:
+    """Those without a default, the path's first."""
+    required = [field for field in msgspec.structs.fields(op.request) if field.required]
+    return sorted(required, key=lambda field: field.name not in op.path_parameters)
 
 
 async def test_the_callers_own_key_is_sent(scripted: Either, server: ScriptedServer) -> None:

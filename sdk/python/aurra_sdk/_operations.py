@@ -18,16 +18,7 @@ SETTINGS_UPDATE = Operation(
     method="PATCH",
     path="/agent/settings",
     answer=types.AgentSettings,
-    is_idempotent=False,
-    is_repeatable=True,
-    has_tenant=False,
-)
-PLAN_STATUS = Operation(
-    name="plan.status",
-    method="GET",
-    path="/plan/status",
-    answer=types.PlanStatus,
-    is_idempotent=False,
+    is_idempotent=True,
     is_repeatable=True,
     has_tenant=False,
 )
@@ -118,7 +109,7 @@ KEYS_UPDATE = Operation(
     path="/api-keys/{key_id}",
     answer=types.ApiKeyFound,
     is_idempotent=False,
-    is_repeatable=True,
+    is_repeatable=False,
     has_tenant=False,
 )
 KEYS_REVOKE = Operation(
@@ -257,6 +248,24 @@ TRANSACTIONS_VERIFY = Operation(
     is_repeatable=True,
     has_tenant=False,
 )
+PLAN_STATUS = Operation(
+    name="plan.status",
+    method="GET",
+    path="/plan/status",
+    answer=types.PlanStatus,
+    is_idempotent=False,
+    is_repeatable=True,
+    has_tenant=False,
+)
+PLAN_HISTORY = Operation(
+    name="plan.history",
+    method="GET",
+    path="/plan/history",
+    answer=types.PlanHistoryPage,
+    is_idempotent=False,
+    is_repeatable=True,
+    has_tenant=False,
+)
 PROVIDER_GET = Operation(
     name="provider.get",
     method="GET",
@@ -271,7 +280,7 @@ PROVIDER_UPDATE = Operation(
     method="PATCH",
     path="/agent/provider",
     answer=types.ProviderSettings,
-    is_idempotent=False,
+    is_idempotent=True,
     is_repeatable=True,
     has_tenant=False,
 )
@@ -280,8 +289,8 @@ PROVIDER_DELETE = Operation(
     method="DELETE",
     path="/agent/provider",
     answer=types.ProviderSettings,
-    is_idempotent=False,
-    is_repeatable=False,
+    is_idempotent=True,
+    is_repeatable=True,
     has_tenant=False,
 )
 RECEIPTS_LIST = Operation(
@@ -361,7 +370,7 @@ SUBJECTS_UPDATE = Operation(
     method="PATCH",
     path="/agent/subjects/{subject}",
     answer=types.SubjectUpdated,
-    is_idempotent=False,
+    is_idempotent=True,
     is_repeatable=True,
     has_tenant=True,
 )
@@ -371,6 +380,33 @@ TRANSACTIONS_RESTORE = Operation(
     path="/agent/transactions/{tx}/restore",
     answer=types.Restored,
     is_idempotent=True,
+    is_repeatable=True,
+    has_tenant=False,
+)
+USAGE_SUMMARY = Operation(
+    name="usage.summary",
+    method="GET",
+    path="/usage/summary",
+    answer=types.UsageSummarized,
+    is_idempotent=False,
+    is_repeatable=True,
+    has_tenant=False,
+)
+USAGE_DETAILS = Operation(
+    name="usage.details",
+    method="GET",
+    path="/usage/details",
+    answer=types.UsageDetailed,
+    is_idempotent=False,
+    is_repeatable=True,
+    has_tenant=False,
+)
+USAGE_BY_KEY = Operation(
+    name="usage.by_key",
+    method="GET",
+    path="/usage/by-key",
+    answer=types.UsageOfKeys,
+    is_idempotent=False,
     is_repeatable=True,
     has_tenant=False,
 )

@@ -41,6 +41,8 @@ __all__ = [
     "ConversationMessagesPage",
     "ConversationPage",
     "Corrected",
+    "DayUsed",
+    "Detail",
     "Difference",
     "Erased",
     "Evidence",
@@ -48,7 +50,9 @@ __all__ = [
     "EvidencePlace",
     "Extraction",
     "Found",
+    "Held",
     "Invalidation",
+    "KeyUsed",
     "LlmChoice",
     "Memory",
     "MemoryFound",
@@ -59,6 +63,8 @@ __all__ = [
     "OpenedVersion",
     "PartDrift",
     "PieceRef",
+    "PlanHistoryPage",
+    "PlanPeriod",
     "PlanStatus",
     "Profile",
     "ProfileAttribute",
@@ -94,7 +100,11 @@ __all__ = [
     "TransactionPage",
     "TransactionRef",
     "TurnMemory",
+    "UsageDetailed",
+    "UsageOfKeys",
+    "UsageSummarized",
     "Use",
+    "VerbUsed",
     "Verified",
     "Version",
     "VersionRef",
@@ -202,23 +212,6 @@ class AgentSettings(Answer, kw_only=True):
     """1…3650."""
     review_queue: bool = False
     """Whether supersessions that are not sure, or not trusted enough, wait for a person."""
-
-
-class PlanStatus(Answer, kw_only=True):
-    """The plan and its meter."""
-
-    plan_tier: str
-    writes_used: int
-    writes_limit: int
-    writes_remaining: int
-    in_grace_period: bool
-    blocked: bool
-    period_start: str
-    """UTC instant, microseconds."""
-    period_end: str
-    """UTC instant, microseconds."""
-    grace_ends_at: str | None
-    """UTC instant, microseconds."""
 
 
 class SourceCitation(Record, kw_only=True):
@@ -1066,6 +1059,53 @@ class Verified(Answer, kw_only=True):
     """UTC instant, microseconds."""
 
 
+class PlanStatus(Answer, kw_only=True):
+    """The plan and its meter."""
+
+    plan_tier: str
+    writes_used: int
+    writes_limit: int
+    writes_remaining: int
+    in_grace_period: bool
+    blocked: bool
+    period_start: str
+    """UTC instant, microseconds."""
+    period_end: str
+    """UTC instant, microseconds."""
+    grace_ends_at: str | None
+    """UTC instant, microseconds."""
+
+
+class PlanPeriod(Record, kw_only=True):
+    """A plan, and what it allowed from an instant on, until the entry after it."""
+
+    at: str
+    """Since when."""
+    transaction: int
+    """The newest transaction then; those after it were admitted under it."""
+    cause: str
+    """`created` with the account, `moved` to another plan, `redefined` by the operator, or `found` when the history
+    began.
+    """
+    plan_tier: str
+    writes_limit: int
+    key_requests_per_minute: int | None
+    """Null is no limit."""
+    account_requests_per_minute: int | None
+    """Null is no limit."""
+
+
+class PlanHistoryPage(Answer, Page[PlanPeriod], kw_only=True):
+    """The plans there were, newest first."""
+
+    changes: list[PlanPeriod]
+    has_more: bool
+    next_cursor: str | None
+
+    def page_items(self) -> list[PlanPeriod]:
+        return self.changes
+
+
 class ProviderSettings(Answer, kw_only=True):
     """The account's own model; all null where none is set. Its key is never shown."""
 
@@ -1382,6 +1422,131 @@ class Restored(Answer, kw_only=True):
     transaction: TransactionRef
     receipt: Receipt
     dry_run: bool = False
+
+
+class DayUsed(Record, kw_only=True):
+    """One day; a day without transactions is not listed."""
+
+    day: str
+    """A day in UTC."""
+    writes: int
+    """Memories first committed."""
+    transactions: int
+
+
+class VerbUsed(Record, kw_only=True):
+    """One verb."""
+
+    verb: str
+    writes: int
+    """Memories first committed."""
+    transactions: int
+
+
+class Held(Record, kw_only=True):
+    """What the account holds now."""
+
+    memories: int
+    """Stored, whether or not they are believed."""
+    believed: int
+    """Memories of which something is believed now."""
+    versions: int
+    conversations: int
+    turns: int
+    receipts: int
+    open_reviews: int
+
+
+class UsageSummarized(Answer, kw_only=True):
+    """What was used, to the unit, from the ledger; and what is held."""
+
+    from_: str = msgspec.field(name="from")
+    """UTC instant, microseconds."""
+    to: str
+    """UTC instant, microseconds."""
+    writes: int
+    """Memories first committed."""
+    transactions: int
+    days: list[DayUsed]
+    """Oldest first."""
+    verbs: list[VerbUsed]
+    held: Held
+    plan_tier: str
+    writes_used: int
+    """In the calendar month that it is, whatever span is asked for."""
+    writes_limit: int
+    writes_remaining: int
+    in_grace_period: bool
+    blocked: bool
+    period_start: str
+    """UTC instant, microseconds."""
+    period_end: str
+    """UTC instant, microseconds."""
+    grace_ends_at: str | None
+    """UTC instant, microseconds."""
+    transaction: TransactionRef
+
+
+class Detail(Record, kw_only=True):
+    """What one actor did by one verb on one day."""
+
+    day: str
+    """A day in UTC."""
+    verb: str
+    actor: str
+    """`key` and the key's id, or what the operator ran."""
+    writes: int
+    """Memories first committed."""
+    transactions: int
+
+
+class UsageDetailed(Answer, Page[Detail], kw_only=True):
+    """A page, the newest day first, then by verb and actor."""
+
+    from_: str = msgspec.field(name="from")
+    """UTC instant, microseconds."""
+    to: str
+    """UTC instant, microseconds."""
+    details: list[Detail]
+    has_more: bool
+    next_cursor: str | None
+    transaction: TransactionRef
+
+    def page_items(self) -> list[Detail]:
+        return self.details
+
+
+class KeyUsed(Record, kw_only=True):
+    """What one key did."""
+
+    key_id: str | None
+    """Null where it was no key."""
+    actor: str
+    name: str
+    writes: int
+    """Memories first committed."""
+    transactions: int
+    last_write_at: str | None
+    """Its newest transaction in the span."""
+    last_used_at: str | None
+    """Its newest request of any kind, within a minute."""
+    is_revoked: bool
+
+
+class UsageOfKeys(Answer, Page[KeyUsed], kw_only=True):
+    """A page, every key of the account, by actor; keys that wrote nothing too."""
+
+    from_: str = msgspec.field(name="from")
+    """UTC instant, microseconds."""
+    to: str
+    """UTC instant, microseconds."""
+    keys: list[KeyUsed]
+    has_more: bool
+    next_cursor: str | None
+    transaction: TransactionRef
+
+    def page_items(self) -> list[KeyUsed]:
+        return self.keys
 
 
 class Superseded(Answer, kw_only=True):

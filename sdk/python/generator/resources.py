@@ -64,8 +64,8 @@ def _constant_name(op: Operation) -> str:
 
 
 def _constant(op: Operation) -> str:
-    # A read, a merge of settings, or what the key makes idempotent.
-    is_repeatable = op.is_idempotent or op.method in ("GET", "PATCH") or op.scope in keys.BUNDLES["read_only"]
+    # A read, or what the key makes idempotent.
+    is_repeatable = op.is_idempotent or op.method == "GET" or op.scope in keys.BUNDLES["read_only"]
     inside = tuple(
         field.name
         for field in fields(op.request)

@@ -1012,9 +1012,41 @@ class AsyncMemoriesWithRawResponse:
 class AsyncPlan(AsyncResource):
     """`client.plan`."""
 
-    async def status(self) -> types.PlanStatus:
-        """The plan, and how much of it this month has used."""
-        return await self._call(_operations.PLAN_STATUS, {})
+    async def status(self, *, as_of: Moment | UnsetType | None = UNSET) -> types.PlanStatus:
+        """The plan, and how much of it this month has used; with `as_of`, as both stood then.
+
+        Args:
+            as_of: As it stood then: plan, limit, writes used, grace.
+        """
+        return await self._call(_operations.PLAN_STATUS, {"as_of": as_of})
+
+    async def history(
+        self, *, limit: int | UnsetType | None = UNSET, cursor: str | UnsetType | None = UNSET
+    ) -> types.PlanHistoryPage:
+        """What the account's plan was and allowed, newest first: each entry holds until the one after it.
+
+        Args:
+            limit: Most results; clamped into 1…1000. Default: 20.
+            cursor: `next_cursor` of the page before.
+        """
+        return await self._call(_operations.PLAN_HISTORY, {"limit": limit, "cursor": cursor})
+
+    async def iterate_history(
+        self, *, limit: int | UnsetType | None = UNSET, cursor: str | UnsetType | None = UNSET
+    ) -> AsyncIterator[types.PlanPeriod]:
+        """Every item of `history`, page after page; `limit` is the size of a page.
+
+        Args:
+            limit: Most results; clamped into 1…1000. Default: 20.
+            cursor: `next_cursor` of the page before.
+        """
+        while True:
+            page = await self.history(limit=limit, cursor=cursor)
+            for item in page.changes:
+                yield item
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
 
     @property
     def with_raw_response(self) -> "AsyncPlanWithRawResponse":
@@ -1027,6 +1059,7 @@ class AsyncPlanWithRawResponse:
 
     def __init__(self, plan: AsyncPlan) -> None:
         self.status = as_raw(plan.status)
+        self.history = as_raw(plan.history)
 
 
 class AsyncProvider(AsyncResource):
@@ -1044,6 +1077,7 @@ class AsyncProvider(AsyncResource):
         api_key: str | UnsetType | None = UNSET,
         base_url: str | UnsetType | None = UNSET,
         extra: Mapping[str, Any] | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
     ) -> types.ProviderSettings:
         """Sets or changes the account's model. Its key is stored encrypted, and sent only to the address given with it.
 
@@ -1056,15 +1090,23 @@ class AsyncProvider(AsyncResource):
                 it.
             base_url: Where it answers; null is the provider's usual place.
             extra: Further fields for the provider's request; replaced whole.
+            idempotency_key: Sent as Idempotency-Key instead of one made for this call; a second call with it answers as
+                the first did.
         """
         return await self._call(
             _operations.PROVIDER_UPDATE,
             {"provider": provider, "model": model, "api_key": api_key, "base_url": base_url, "extra": extra},
+            idempotency_key,
         )
 
-    async def delete(self) -> types.ProviderSettings:
-        """Forgets the account's model and its key; from now on the server's default is used."""
-        return await self._call(_operations.PROVIDER_DELETE, {})
+    async def delete(self, *, idempotency_key: str | None = None) -> types.ProviderSettings:
+        """Forgets the account's model and its key; from now on the server's default is used.
+
+        Args:
+            idempotency_key: Sent as Idempotency-Key instead of one made for this call; a second call with it answers as
+                the first did.
+        """
+        return await self._call(_operations.PROVIDER_DELETE, {}, idempotency_key)
 
     @property
     def with_raw_response(self) -> "AsyncProviderWithRawResponse":
@@ -1281,6 +1323,7 @@ class AsyncSettings(AsyncResource):
         classifier_model: str | UnsetType | None = UNSET,
         freshness_half_life_days: float | UnsetType | None = UNSET,
         review_queue: bool | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
     ) -> types.AgentSettings:
         """Changes what is given; `excluded_categories` is replaced whole.
 
@@ -1293,6 +1336,8 @@ class AsyncSettings(AsyncResource):
             classifier_model: Model for automatic supersession.
             freshness_half_life_days: 1…3650.
             review_queue: Keep what is not sure, or not trusted enough, for GET /agent/reviews.
+            idempotency_key: Sent as Idempotency-Key instead of one made for this call; a second call with it answers as
+                the first did.
         """
         return await self._call(
             _operations.SETTINGS_UPDATE,
@@ -1304,6 +1349,7 @@ class AsyncSettings(AsyncResource):
                 "freshness_half_life_days": freshness_half_life_days,
                 "review_queue": review_queue,
             },
+            idempotency_key,
         )
 
     @property
@@ -1421,7 +1467,12 @@ class AsyncSubjects(AsyncResource):
         )
 
     async def update(
-        self, subject: str, *, external_id: str | UnsetType | None = UNSET, tenant_id: str | UnsetType | None = UNSET
+        self,
+        subject: str,
+        *,
+        external_id: str | UnsetType | None = UNSET,
+        tenant_id: str | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
     ) -> types.SubjectUpdated:
         """Gives a subject its id in the caller's system, or, with null, takes it away. A label: no transaction.
 
@@ -1429,9 +1480,13 @@ class AsyncSubjects(AsyncResource):
             subject: Whom or what it is about.
             external_id: Its id in the caller's system, required; null removes it.
             tenant_id: Whose memories; absent or null is the default tenant only.
+            idempotency_key: Sent as Idempotency-Key instead of one made for this call; a second call with it answers as
+                the first did.
         """
         return await self._call(
-            _operations.SUBJECTS_UPDATE, {"subject": subject, "external_id": external_id, "tenant_id": tenant_id}
+            _operations.SUBJECTS_UPDATE,
+            {"subject": subject, "external_id": external_id, "tenant_id": tenant_id},
+            idempotency_key,
         )
 
     @property
@@ -1612,6 +1667,119 @@ class AsyncTransactionsWithRawResponse:
         self.restore = as_raw(transactions.restore)
 
 
+class AsyncUsage(AsyncResource):
+    """`client.usage`."""
+
+    async def summary(
+        self, *, from_: Moment | UnsetType | None = UNSET, to: Moment | UnsetType | None = UNSET
+    ) -> types.UsageSummarized:
+        """Writes and transactions of a span, by day and by verb; what the account holds; where its plan stands.
+
+        Args:
+            from_: From this on; absent is the month's start.
+            to: Up to but without this; absent is the month's end.
+        """
+        return await self._call(_operations.USAGE_SUMMARY, {"from": from_, "to": to})
+
+    async def details(
+        self,
+        *,
+        from_: Moment | UnsetType | None = UNSET,
+        to: Moment | UnsetType | None = UNSET,
+        limit: int | UnsetType | None = UNSET,
+        cursor: str | UnsetType | None = UNSET,
+    ) -> types.UsageDetailed:
+        """Writes and transactions of a span by day, verb and key, the newest day first.
+
+        Args:
+            from_: From this on; absent is the month's start.
+            to: Up to but without this; absent is the month's end.
+            limit: Most results; clamped into 1…1000. Default: 100.
+            cursor: Brings `from` and `to` of the first page with it.
+        """
+        return await self._call(_operations.USAGE_DETAILS, {"from": from_, "to": to, "limit": limit, "cursor": cursor})
+
+    async def iterate_details(
+        self,
+        *,
+        from_: Moment | UnsetType | None = UNSET,
+        to: Moment | UnsetType | None = UNSET,
+        limit: int | UnsetType | None = UNSET,
+        cursor: str | UnsetType | None = UNSET,
+    ) -> AsyncIterator[types.Detail]:
+        """Every item of `details`, page after page; `limit` is the size of a page.
+
+        Args:
+            from_: From this on; absent is the month's start.
+            to: Up to but without this; absent is the month's end.
+            limit: Most results; clamped into 1…1000. Default: 100.
+            cursor: Brings `from` and `to` of the first page with it.
+        """
+        while True:
+            page = await self.details(from_=from_, to=to, limit=limit, cursor=cursor)
+            for item in page.details:
+                yield item
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
+
+    async def by_key(
+        self,
+        *,
+        from_: Moment | UnsetType | None = UNSET,
+        to: Moment | UnsetType | None = UNSET,
+        limit: int | UnsetType | None = UNSET,
+        cursor: str | UnsetType | None = UNSET,
+    ) -> types.UsageOfKeys:
+        """Writes and transactions of a span, key by key, and when each key was last used.
+
+        Args:
+            from_: From this on; absent is the month's start.
+            to: Up to but without this; absent is the month's end.
+            limit: Most results; clamped into 1…1000. Default: 100.
+            cursor: Brings `from` and `to` of the first page with it.
+        """
+        return await self._call(_operations.USAGE_BY_KEY, {"from": from_, "to": to, "limit": limit, "cursor": cursor})
+
+    async def iterate_by_key(
+        self,
+        *,
+        from_: Moment | UnsetType | None = UNSET,
+        to: Moment | UnsetType | None = UNSET,
+        limit: int | UnsetType | None = UNSET,
+        cursor: str | UnsetType | None = UNSET,
+    ) -> AsyncIterator[types.KeyUsed]:
+        """Every item of `by_key`, page after page; `limit` is the size of a page.
+
+        Args:
+            from_: From this on; absent is the month's start.
+            to: Up to but without this; absent is the month's end.
+            limit: Most results; clamped into 1…1000. Default: 100.
+            cursor: Brings `from` and `to` of the first page with it.
+        """
+        while True:
+            page = await self.by_key(from_=from_, to=to, limit=limit, cursor=cursor)
+            for item in page.keys:
+                yield item
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
+
+    @property
+    def with_raw_response(self) -> "AsyncUsageWithRawResponse":
+        """The same methods, but each answer comes with its status and headers: `.parsed`, `.headers`, `.request_id`."""
+        return AsyncUsageWithRawResponse(AsyncUsage(self._transport, is_raw=True))
+
+
+class AsyncUsageWithRawResponse:
+    """`client.usage.with_raw_response`."""
+
+    def __init__(self, usage: AsyncUsage) -> None:
+        self.summary = as_raw(usage.summary)
+        self.details = as_raw(usage.details)
+        self.by_key = as_raw(usage.by_key)
+
+
 class AsyncResources:
     """Every operation of the service."""
 
@@ -1626,3 +1794,4 @@ class AsyncResources:
         self.settings = AsyncSettings(transport)
         self.subjects = AsyncSubjects(transport)
         self.transactions = AsyncTransactions(transport)
+        self.usage = AsyncUsage(transport)

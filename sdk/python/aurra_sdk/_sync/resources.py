@@ -1006,9 +1006,40 @@ class MemoriesWithRawResponse:
 class Plan(Resource):
     """`client.plan`."""
 
-    def status(self) -> types.PlanStatus:
-        """The plan, and how much of it this month has used."""
-        return self._call(_operations.PLAN_STATUS, {})
+    def status(self, *, as_of: Moment | UnsetType | None = UNSET) -> types.PlanStatus:
+        """The plan, and how much of it this month has used; with `as_of`, as both stood then.
+
+        Args:
+            as_of: As it stood then: plan, limit, writes used, grace.
+        """
+        return self._call(_operations.PLAN_STATUS, {"as_of": as_of})
+
+    def history(
+        self, *, limit: int | UnsetType | None = UNSET, cursor: str | UnsetType | None = UNSET
+    ) -> types.PlanHistoryPage:
+        """What the account's plan was and allowed, newest first: each entry holds until the one after it.
+
+        Args:
+            limit: Most results; clamped into 1…1000. Default: 20.
+            cursor: `next_cursor` of the page before.
+        """
+        return self._call(_operations.PLAN_HISTORY, {"limit": limit, "cursor": cursor})
+
+    def iterate_history(
+        self, *, limit: int | UnsetType | None = UNSET, cursor: str | UnsetType | None = UNSET
+    ) -> Iterator[types.PlanPeriod]:
+        """Every item of `history`, page after page; `limit` is the size of a page.
+
+        Args:
+            limit: Most results; clamped into 1…1000. Default: 20.
+            cursor: `next_cursor` of the page before.
+        """
+        while True:
+            page = self.history(limit=limit, cursor=cursor)
+            yield from page.changes
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
 
     @property
     def with_raw_response(self) -> "PlanWithRawResponse":
@@ -1021,6 +1052,7 @@ class PlanWithRawResponse:
 
     def __init__(self, plan: Plan) -> None:
         self.status = as_raw(plan.status)
+        self.history = as_raw(plan.history)
 
 
 class Provider(Resource):
@@ -1038,6 +1070,7 @@ class Provider(Resource):
         api_key: str | UnsetType | None = UNSET,
         base_url: str | UnsetType | None = UNSET,
         extra: Mapping[str, Any] | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
     ) -> types.ProviderSettings:
         """Sets or changes the account's model. Its key is stored encrypted, and sent only to the address given with it.
 
@@ -1050,15 +1083,23 @@ class Provider(Resource):
                 it.
             base_url: Where it answers; null is the provider's usual place.
             extra: Further fields for the provider's request; replaced whole.
+            idempotency_key: Sent as Idempotency-Key instead of one made for this call; a second call with it answers as
+                the first did.
         """
         return self._call(
             _operations.PROVIDER_UPDATE,
             {"provider": provider, "model": model, "api_key": api_key, "base_url": base_url, "extra": extra},
+            idempotency_key,
         )
 
-    def delete(self) -> types.ProviderSettings:
-        """Forgets the account's model and its key; from now on the server's default is used."""
-        return self._call(_operations.PROVIDER_DELETE, {})
+    def delete(self, *, idempotency_key: str | None = None) -> types.ProviderSettings:
+        """Forgets the account's model and its key; from now on the server's default is used.
+
+        Args:
+            idempotency_key: Sent as Idempotency-Key instead of one made for this call; a second call with it answers as
+                the first did.
+        """
+        return self._call(_operations.PROVIDER_DELETE, {}, idempotency_key)
 
     @property
     def with_raw_response(self) -> "ProviderWithRawResponse":
@@ -1271,6 +1312,7 @@ class Settings(Resource):
         classifier_model: str | UnsetType | None = UNSET,
         freshness_half_life_days: float | UnsetType | None = UNSET,
         review_queue: bool | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
     ) -> types.AgentSettings:
         """Changes what is given; `excluded_categories` is replaced whole.
 
@@ -1283,6 +1325,8 @@ class Settings(Resource):
             classifier_model: Model for automatic supersession.
             freshness_half_life_days: 1…3650.
             review_queue: Keep what is not sure, or not trusted enough, for GET /agent/reviews.
+            idempotency_key: Sent as Idempotency-Key instead of one made for this call; a second call with it answers as
+                the first did.
         """
         return self._call(
             _operations.SETTINGS_UPDATE,
@@ -1294,6 +1338,7 @@ class Settings(Resource):
                 "freshness_half_life_days": freshness_half_life_days,
                 "review_queue": review_queue,
             },
+            idempotency_key,
         )
 
     @property
@@ -1410,7 +1455,12 @@ class Subjects(Resource):
         )
 
     def update(
-        self, subject: str, *, external_id: str | UnsetType | None = UNSET, tenant_id: str | UnsetType | None = UNSET
+        self,
+        subject: str,
+        *,
+        external_id: str | UnsetType | None = UNSET,
+        tenant_id: str | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
     ) -> types.SubjectUpdated:
         """Gives a subject its id in the caller's system, or, with null, takes it away. A label: no transaction.
 
@@ -1418,9 +1468,13 @@ class Subjects(Resource):
             subject: Whom or what it is about.
             external_id: Its id in the caller's system, required; null removes it.
             tenant_id: Whose memories; absent or null is the default tenant only.
+            idempotency_key: Sent as Idempotency-Key instead of one made for this call; a second call with it answers as
+                the first did.
         """
         return self._call(
-            _operations.SUBJECTS_UPDATE, {"subject": subject, "external_id": external_id, "tenant_id": tenant_id}
+            _operations.SUBJECTS_UPDATE,
+            {"subject": subject, "external_id": external_id, "tenant_id": tenant_id},
+            idempotency_key,
         )
 
     @property
@@ -1600,6 +1654,117 @@ class TransactionsWithRawResponse:
         self.restore = as_raw(transactions.restore)
 
 
+class Usage(Resource):
+    """`client.usage`."""
+
+    def summary(
+        self, *, from_: Moment | UnsetType | None = UNSET, to: Moment | UnsetType | None = UNSET
+    ) -> types.UsageSummarized:
+        """Writes and transactions of a span, by day and by verb; what the account holds; where its plan stands.
+
+        Args:
+            from_: From this on; absent is the month's start.
+            to: Up to but without this; absent is the month's end.
+        """
+        return self._call(_operations.USAGE_SUMMARY, {"from": from_, "to": to})
+
+    def details(
+        self,
+        *,
+        from_: Moment | UnsetType | None = UNSET,
+        to: Moment | UnsetType | None = UNSET,
+        limit: int | UnsetType | None = UNSET,
+        cursor: str | UnsetType | None = UNSET,
+    ) -> types.UsageDetailed:
+        """Writes and transactions of a span by day, verb and key, the newest day first.
+
+        Args:
+            from_: From this on; absent is the month's start.
+            to: Up to but without this; absent is the month's end.
+            limit: Most results; clamped into 1…1000. Default: 100.
+            cursor: Brings `from` and `to` of the first page with it.
+        """
+        return self._call(_operations.USAGE_DETAILS, {"from": from_, "to": to, "limit": limit, "cursor": cursor})
+
+    def iterate_details(
+        self,
+        *,
+        from_: Moment | UnsetType | None = UNSET,
+        to: Moment | UnsetType | None = UNSET,
+        limit: int | UnsetType | None = UNSET,
+        cursor: str | UnsetType | None = UNSET,
+    ) -> Iterator[types.Detail]:
+        """Every item of `details`, page after page; `limit` is the size of a page.
+
+        Args:
+            from_: From this on; absent is the month's start.
+            to: Up to but without this; absent is the month's end.
+            limit: Most results; clamped into 1…1000. Default: 100.
+            cursor: Brings `from` and `to` of the first page with it.
+        """
+        while True:
+            page = self.details(from_=from_, to=to, limit=limit, cursor=cursor)
+            yield from page.details
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
+
+    def by_key(
+        self,
+        *,
+        from_: Moment | UnsetType | None = UNSET,
+        to: Moment | UnsetType | None = UNSET,
+        limit: int | UnsetType | None = UNSET,
+        cursor: str | UnsetType | None = UNSET,
+    ) -> types.UsageOfKeys:
+        """Writes and transactions of a span, key by key, and when each key was last used.
+
+        Args:
+            from_: From this on; absent is the month's start.
+            to: Up to but without this; absent is the month's end.
+            limit: Most results; clamped into 1…1000. Default: 100.
+            cursor: Brings `from` and `to` of the first page with it.
+        """
+        return self._call(_operations.USAGE_BY_KEY, {"from": from_, "to": to, "limit": limit, "cursor": cursor})
+
+    def iterate_by_key(
+        self,
+        *,
+        from_: Moment | UnsetType | None = UNSET,
+        to: Moment | UnsetType | None = UNSET,
+        limit: int | UnsetType | None = UNSET,
+        cursor: str | UnsetType | None = UNSET,
+    ) -> Iterator[types.KeyUsed]:
+        """Every item of `by_key`, page after page; `limit` is the size of a page.
+
+        Args:
+            from_: From this on; absent is the month's start.
+            to: Up to but without this; absent is the month's end.
+            limit: Most results; clamped into 1…1000. Default: 100.
+            cursor: Brings `from` and `to` of the first page with it.
+        """
+        while True:
+            page = self.by_key(from_=from_, to=to, limit=limit, cursor=cursor)
+            yield from page.keys
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
+
+    @property
+    def with_raw_response(self) -> "UsageWithRawResponse":
+        """The same methods, but each answer comes with its status and headers: `.parsed`, `.headers`, `.request_id`."""
+        return UsageWithRawResponse(Usage(self._transport, is_raw=True))
+
+
+class UsageWithRawResponse:
+    """`client.usage.with_raw_response`."""
+
+    def __init__(self, usage: Usage) -> None:
+        self.summary = as_raw(usage.summary)
+        self.details = as_raw(usage.details)
+        self.by_key = as_raw(usage.by_key)
+
+
 class Resources:
     """Every operation of the service."""
 
@@ -1614,3 +1779,4 @@ class Resources:
         self.settings = Settings(transport)
         self.subjects = Subjects(transport)
         self.transactions = Transactions(transport)
+        self.usage = Usage(transport)
