@@ -85,6 +85,8 @@ async def _serve(settings: Settings, *, first_key: bool) -> None:
                 log_level="warning",
                 access_log=False,
                 server_header=False,
+                # Who is at the other end is not for a header to say.
+                proxy_headers=False,
                 lifespan="off",
                 timeout_graceful_shutdown=_DRAIN_SECONDS,
                 timeout_keep_alive=65,

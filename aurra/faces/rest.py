@@ -15,7 +15,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from aurra.context import Context, Service
 from aurra.errors import AurraError, BadRequest, PayloadTooLarge, Unavailable, UnsupportedMedia
-from aurra.faces import auth, decoding, problems
+from aurra.faces import auth, decoding, limits, problems
 from aurra.ops import Operation, call
 
 log = structlog.get_logger("aurra")
@@ -126,7 +126,8 @@ async def _run(
     service: Service, op: Operation, request: AnyRequest, path: Mapping[str, str], request_id: str
 ) -> Response[bytes]:
     _require_single_headers(request)
-    caller = await auth.authenticate(service, request.headers.get("authorization"))
+    authenticating = auth.authenticate(service, request.headers.get("authorization"))
+    caller = await limits.admitted(service, request, authenticating)
     body = await _body(request, op.body_limit) if op.method != "GET" else b""
     query = {} if op.method in ("POST", "PATCH") else dict(request.query_params)
     decoded, ignored = decoding.decode(
