@@ -1,9 +1,9 @@
 """Requests a minute: GCRA with what processes hold ahead. Pure; instants and spans are whole microseconds.
 
-A limit of N a minute gives back one request each 60 s / N, and saves up a tenth of N at most: no 60 seconds ever see
-more than N + N / 10. A bucket is one number, the instant at which all that was taken will have come back. What a
-process holds ahead counts as saved up, so that many processes save no more than one; what it does not use, it gives
-back.
+A limit of N a minute gives back one request each 60 s / N, and saves up five seconds of that at most: no 60 seconds
+see more than N + N / 12, and none that is measured across a network more than N + N / 10. A bucket is one number, the
+instant at which all that was taken will have come back. What a process holds ahead counts as saved up, so that many
+processes save no more than one; what it does not use, it gives back.
 
 The database's function `lease_requests` reckons the same, on the only clock that counts; a test holds the two together.
 """
@@ -58,7 +58,7 @@ def step(per_minute: int) -> int:
 
 def burst(per_minute: int) -> int:
     """How many requests can be saved up."""
-    return max(1, per_minute // 10)
+    return max(1, per_minute // 12)
 
 
 def take(

@@ -28,8 +28,8 @@ CREATE INDEX address_rate_forgotten ON address_rate (full_at);
 GRANT SELECT, INSERT, UPDATE, DELETE ON address_rate TO aurra_app;
 
 CREATE FUNCTION lease_requests(account uuid, key text, process uuid, unused integer, waiting integer, ahead integer, clock timestamptz)
--- One token comes back each 60 s / limit, and a tenth of the limit is the most that can be saved up: so no minute sees more
--- than 110 %. What processes hold counts as saved up. See aurra/rates.py, which reckons the same.
+-- One request comes back each 60 s / limit, and five seconds of that is the most that can be saved up: so no minute sees
+-- more than 110 %. What processes hold counts as saved up. See aurra/rates.py, which reckons the same.
 RETURNS TABLE (per_minute integer, granted integer, lent integer, remaining integer, seen_at timestamptz, full_at timestamptz, next_at timestamptz)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -56,7 +56,7 @@ BEGIN
   -- Of those who waited for the row, each reads the clock after the one before.
   seen_at := coalesce(clock, clock_timestamp());
   step := ceil(60000000.0 / per_minute);
-  burst := greatest(1, per_minute / 10);
+  burst := greatest(1, per_minute / 12);
   owed := greatest(0, extract(epoch FROM used.full_at - seen_at) * 1000000);
   IF used.per_minute <> per_minute THEN
     -- The plan changed: as many requests are owed, each at the new price.

@@ -161,7 +161,7 @@ BEGIN
   -- Of those who waited for the row, each reads the clock after the one before.
   seen_at := coalesce(clock, clock_timestamp());
   step := ceil(60000000.0 / per_minute);
-  burst := greatest(1, per_minute / 10);
+  burst := greatest(1, per_minute / 12);
   owed := greatest(0, extract(epoch FROM used.full_at - seen_at) * 1000000);
   IF used.per_minute <> per_minute THEN
     -- The plan changed: as many requests are owed, each at the new price.

@@ -11,10 +11,11 @@ from uuid import uuid4
 import msgspec
 import structlog
 from litestar import Request, Response
+from litestar.exceptions import InternalServerException
 from litestar.handlers import HTTPRouteHandler
 
 from aurra.context import Context, Service
-from aurra.errors import AurraError, BadRequest, PayloadTooLarge, Unavailable, UnsupportedMedia
+from aurra.errors import AurraError, BadRequest, PayloadTooLarge, TooSlow, UnsupportedMedia
 from aurra.faces import auth, decoding, limits, problems
 from aurra.ops import Operation, call
 
@@ -177,6 +178,10 @@ def _require_single_headers(request: AnyRequest) -> None:
         if names.count(name) > 1:
             text = name.decode().title()
             raise BadRequest(f"The header {text} was sent twice.", code="duplicate_header", param=text)
+    # Whoever stands between might read the length by one, and we by the other.
+    codings = [value for name, value in request.scope["headers"] if name == b"transfer-encoding"]
+    if codings and ([coding.strip().lower() for coding in codings] != [b"chunked"] or b"content-length" in names):
+        raise BadRequest("Send Content-Length, or Transfer-Encoding: chunked; not both, and no other coding.")
 
 
 async def _body(request: AnyRequest, limit: int) -> bytes:
@@ -196,7 +201,9 @@ async def _body(request: AnyRequest, limit: int) -> bytes:
                     raise _too_large(limit)
                 chunks.append(chunk)
     except TimeoutError:
-        raise Unavailable(f"The body did not arrive within {_BODY_SECONDS} seconds.") from None
+        raise TooSlow(f"The body did not arrive within {_BODY_SECONDS} seconds.") from None
+    except InternalServerException:
+        raise TooSlow("The client went away before the whole body was there.") from None
     body = b"".join(chunks)
     if body.strip():
         _require_json(request)
