@@ -188,3 +188,11 @@ def test_headers_of_a_plan_without_limits_have_no_policy() -> None:
     }
     one = rates.headers([standing("key", None, 0), standing("account", 50, 3)])
     assert (one["X-RateLimit-Limit"], one["RateLimit"]) == ("50", '"account";r=3;t=1')
+
+
+def test_what_is_held_counts_as_saved_up() -> None:
+    """While a process holds three, nobody saves up more than the rest, however long nothing comes."""
+    bucket, grant = ask(empty(100), 0, ahead=100)
+    assert grant.lent == 3
+    assert ask(bucket, rates.LEASE - 1, "b", waiting=100)[1].granted == rates.burst(100) - 3
+    assert ask(bucket, rates.LEASE, "b", waiting=100)[1].granted == rates.burst(100)
