@@ -12,12 +12,13 @@ from litestar import Litestar, Request, Response, get
 from litestar.config.cors import CORSConfig
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 
-from aurra import __version__, jobs, networks
+from aurra import __version__, jobs, networks, rates
 from aurra.context import Clock, Service, database_clock
 from aurra.errors import AurraError, BadRequest, CannotStart, NotFound, Unavailable
-from aurra.faces import openapi, rest
+from aurra.faces import limits, openapi, rest
 from aurra.ops import OPERATIONS, last_uses
 from aurra.ops.following import follow, open_first
+from aurra.ops.limiting import give_back
 from aurra.ops.models import default_model
 from aurra.providers import outgoing
 from aurra.providers.base import LanguageModel, ModelChoice
@@ -66,9 +67,11 @@ async def open_service(settings: Settings, dsn: str, clock: Clock = database_clo
 
 @contextlib.asynccontextmanager
 async def working(service: Service) -> AsyncGenerator[None]:
-    """While open, this process does the jobs that fall due, follows a switch of the embedder within seconds, and writes
-    down which keys are used. A job that is under way at the end is left to its lease."""
-    tasks = [asyncio.create_task(work) for work in (jobs.work(service), follow(service), last_uses.keep(service))]
+    """While open, this process does the jobs that fall due, follows a switch of the embedder within seconds, writes
+    down which keys are used, and gives back requests that it holds and does not use. A job that is under way at the end
+    is left to its lease."""
+    endless = (jobs.work(service), follow(service), last_uses.keep(service), give_back(service))
+    tasks = [asyncio.create_task(work) for work in endless]
     try:
         yield
     finally:
@@ -126,7 +129,10 @@ def build_app(service: Service) -> Litestar:
         [index, document, live, ready, *rest.handlers(service, list(OPERATIONS.values()))],
         openapi_config=None,
         logging_config=None,
-        cors_config=CORSConfig(allow_origins=["*"], expose_headers=["X-Request-Id", "Retry-After", "X-Plan-Warning"]),
+        cors_config=CORSConfig(
+            allow_origins=["*"], expose_headers=["X-Request-Id", "Retry-After", "X-Plan-Warning", *rates.HEADERS]
+        ),
+        before_send=[limits.teller(service)],
         exception_handlers={Exception: _refused},
         request_max_body_size=None,
     )

@@ -13,6 +13,7 @@ import msgspec
 from aurra import networks, texts
 from aurra.changes import NORMAL_TRUST, Verb
 from aurra.errors import NotFound
+from aurra.limiter import Limiter
 from aurra.networks import Networks
 from aurra.providers.base import Embedder, LanguageModel, ModelChoice
 from aurra.providers.breaker import Breaker
@@ -197,6 +198,7 @@ class Service(msgspec.Struct, kw_only=True):
     stored_models: StoredModels = msgspec.field(default_factory=StoredModels)
     breaker: Breaker = msgspec.field(default_factory=Breaker)
     bulkhead: Bulkhead = msgspec.field(default_factory=Bulkhead)
+    limiter: Limiter = msgspec.field(default_factory=Limiter)
     writers: dict[UUID, deque[Any]] = msgspec.field(default_factory=dict)
     """The writes of each account that wait for a commit, while one is under way."""
     tasks: set[asyncio.Task[None]] = msgspec.field(default_factory=set)

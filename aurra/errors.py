@@ -6,6 +6,7 @@ AurraError                     500 internal
 ├── PlanLimitExceeded          402 writes are blocked by the plan
 ├── Forbidden                  403 the key does not allow it: its scope, its ceiling
 ├── NotFound                   404 nothing of that id is visible to this key
+├── TooSlow                    408 the request did not arrive in time
 ├── Conflict                   409 the state of the thing forbids it
 ├── PayloadTooLarge            413
 ├── UnsupportedMedia           415
@@ -67,6 +68,7 @@ CODES: dict[str, tuple[int, str]] = {
     "memory_erased": (404, "Nothing can be done: the memory was erased for good."),
     "no_such_path": (404, "GET / lists every path."),
     "method_not_allowed": (405, "GET / lists every path with its method."),
+    "too_slow": (408, "Send the whole request within 10 seconds; the connection was closed."),
     "key_signs": (409, "Make another key that signs, give it out, and revoke this one."),
     "already_superseded": (409, "Supersede its successor instead."),
     "already_ended": (409, "Send an earlier valid_to."),
@@ -147,6 +149,12 @@ class NotFound(AurraError):
     """404: the same whether the id never was, or belongs to somebody else."""
 
     default_code = "not_found"
+
+
+class TooSlow(AurraError):
+    """408: the request did not arrive in time; the connection is closed."""
+
+    default_code = "too_slow"
 
 
 class Conflict(AurraError):

@@ -59,6 +59,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     aurra_trusted_proxies: Annotated[
         str, Meta(description="Networks of the proxies whose X-Forwarded-For is believed.")
     ] = ""
+    aurra_failed_authentications: Annotated[
+        int, Meta(description="Requests without a good key that a /24 (IPv6: /56) may make a minute; 0 is no limit.")
+    ] = 20
     aurra_log_level: Annotated[str, Meta(description="`debug`, `info`, `warning` or `error`.")] = "info"
 
     def __repr__(self) -> str:
@@ -99,6 +102,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
             f"AURRA_EMBEDDER_DIMENSION={settings.aurra_embedder_dimension} cannot be used: 1 to 4000, or 0 for the "
             "model's own."
         )
+    if settings.aurra_failed_authentications < 0:
+        raise CannotStart("AURRA_FAILED_AUTHENTICATIONS cannot be negative; 0 is no limit.")
     if settings.dsn and not settings.dsn.startswith("postgresql://"):
         raise CannotStart("DATABASE_URL must begin with postgresql:// or postgres://.")
     return settings

@@ -109,6 +109,88 @@ BEGIN
 END
 $$;
 ALTER FUNCTION public.erase(account uuid, entry json, memories uuid[], contents uuid[], sources uuid[], slots uuid[], tombstones json) OWNER TO aurra_eraser;
+CREATE FUNCTION public.fail_authentication(address cidr, burst integer, clock timestamp with time zone) RETURNS TABLE(seen_at timestamp with time zone, next_at timestamp with time zone)
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  step CONSTANT interval := ceil(60000000.0 / burst) * interval '1 microsecond';
+  owed_until timestamptz;
+BEGIN
+  seen_at := coalesce(clock, clock_timestamp());
+  INSERT INTO address_rate AS f VALUES (address, seen_at)
+  ON CONFLICT ON CONSTRAINT address_rate_pkey DO UPDATE SET full_at = f.full_at RETURNING f.full_at INTO owed_until;
+  seen_at := coalesce(clock, clock_timestamp());
+  owed_until := least(greatest(owed_until, seen_at), seen_at + burst * step) + step;
+  IF owed_until > seen_at + burst * step THEN
+    next_at := owed_until - burst * step;
+  ELSE
+    UPDATE address_rate f SET full_at = owed_until WHERE f.network = address;
+  END IF;
+  -- Last, so that whoever holds a row of ours never waits for one of theirs.
+  DELETE FROM address_rate f WHERE f.network IN (
+    SELECT g.network FROM address_rate g WHERE g.full_at < seen_at AND g.network <> address
+    ORDER BY g.full_at LIMIT 10 FOR UPDATE SKIP LOCKED);
+  RETURN NEXT;
+END
+$$;
+ALTER FUNCTION public.fail_authentication(address cidr, burst integer, clock timestamp with time zone) OWNER TO aurra_owner;
+CREATE FUNCTION public.lease_requests(account uuid, key text, process uuid, unused integer, waiting integer, ahead integer, clock timestamp with time zone) RETURNS TABLE(per_minute integer, granted integer, lent integer, remaining integer, seen_at timestamp with time zone, full_at timestamp with time zone, next_at timestamp with time zone)
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  life CONSTANT interval := '5 seconds';
+  used request_rate%ROWTYPE;
+  mine jsonb;
+  step bigint;
+  burst bigint;
+  owed bigint;
+  held bigint;
+  free bigint;
+BEGIN
+  SELECT CASE WHEN key = '' THEN p.account_requests_per_minute ELSE p.key_requests_per_minute END INTO per_minute
+  FROM account a JOIN plan p ON p.plan = a.plan WHERE a.company_id = account;
+  seen_at := coalesce(clock, clock_timestamp());
+  IF per_minute IS NULL THEN
+    granted := waiting;
+    lent := 0;
+    RETURN NEXT;
+    RETURN;
+  END IF;
+  INSERT INTO request_rate AS r VALUES (account, key, per_minute, seen_at, '{}') ON CONFLICT ON CONSTRAINT request_rate_pkey DO NOTHING;
+  SELECT r.* INTO used FROM request_rate r WHERE r.company_id = account AND r.key_id = key FOR UPDATE;
+  -- Of those who waited for the row, each reads the clock after the one before.
+  seen_at := coalesce(clock, clock_timestamp());
+  step := ceil(60000000.0 / per_minute);
+  burst := greatest(1, per_minute / 12);
+  owed := greatest(0, extract(epoch FROM used.full_at - seen_at) * 1000000);
+  IF used.per_minute <> per_minute THEN
+    -- The plan changed: as many requests are owed, each at the new price.
+    owed := owed * step / ceil(60000000.0 / used.per_minute)::bigint;
+  END IF;
+  SELECT coalesce(jsonb_object_agg(l.key, l.value), '{}') INTO used.leases FROM jsonb_each(used.leases) AS l(key, value)
+  WHERE (l.value ->> 1)::numeric > extract(epoch FROM seen_at) AND (l.value ->> 1)::numeric <= extract(epoch FROM seen_at + life);
+  mine := used.leases -> process::text;
+  used.leases := used.leases - process::text;
+  SELECT coalesce(sum((l.value ->> 0)::bigint), 0) INTO held FROM jsonb_each(used.leases) AS l(key, value);
+  owed := owed - least(unused, coalesce((mine ->> 0)::integer, 0)) * step;
+  -- A clock that was put back must not make anybody wait for longer than an empty bucket takes.
+  owed := least(greatest(owed, held * step, 0), burst * step);
+  free := (burst * step - owed) / step;
+  granted := least(waiting, free);
+  lent := least(ahead, (free - granted) / 2);
+  owed := owed + (granted + lent) * step;
+  IF lent > 0 THEN
+    used.leases := used.leases || jsonb_build_object(process::text, jsonb_build_array(lent, extract(epoch FROM seen_at + life)));
+  END IF;
+  remaining := free - granted - lent;
+  full_at := seen_at + owed * interval '1 microsecond';
+  next_at := seen_at + greatest(0, owed - (burst - 1) * step) * interval '1 microsecond';
+  UPDATE request_rate r SET per_minute = lease_requests.per_minute, full_at = lease_requests.full_at, leases = used.leases
+  WHERE r.company_id = account AND r.key_id = key;
+  RETURN NEXT;
+END
+$$;
+ALTER FUNCTION public.lease_requests(account uuid, key text, process uuid, unused integer, waiting integer, ahead integer, clock timestamp with time zone) OWNER TO aurra_owner;
 CREATE TABLE public.account (
     company_id uuid NOT NULL,
     name text NOT NULL,
@@ -118,6 +200,12 @@ CREATE TABLE public.account (
 );
 ALTER TABLE ONLY public.account FORCE ROW LEVEL SECURITY;
 ALTER TABLE public.account OWNER TO aurra_owner;
+CREATE UNLOGGED TABLE public.address_rate (
+    network cidr NOT NULL,
+    full_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='50');
+ALTER TABLE public.address_rate OWNER TO aurra_owner;
 CREATE TABLE public.api_key (
     company_id uuid NOT NULL,
     key_id text NOT NULL,
@@ -338,6 +426,17 @@ CREATE TABLE public.receipt_evidence (
 );
 ALTER TABLE ONLY public.receipt_evidence FORCE ROW LEVEL SECURITY;
 ALTER TABLE public.receipt_evidence OWNER TO aurra_owner;
+CREATE UNLOGGED TABLE public.request_rate (
+    company_id uuid NOT NULL,
+    key_id text NOT NULL,
+    per_minute integer NOT NULL,
+    full_at timestamp with time zone NOT NULL,
+    leases jsonb NOT NULL,
+    CONSTRAINT request_rate_limit CHECK ((per_minute > 0))
+)
+WITH (fillfactor='50');
+ALTER TABLE ONLY public.request_rate FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.request_rate OWNER TO aurra_owner;
 CREATE TABLE public.review (
     company_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -516,6 +615,8 @@ ALTER TABLE ONLY public.version FORCE ROW LEVEL SECURITY;
 ALTER TABLE public.version OWNER TO aurra_owner;
 ALTER TABLE ONLY public.account
     ADD CONSTRAINT account_pkey PRIMARY KEY (company_id);
+ALTER TABLE ONLY public.address_rate
+    ADD CONSTRAINT address_rate_pkey PRIMARY KEY (network);
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_pkey PRIMARY KEY (company_id, key_id);
 ALTER TABLE ONLY public.content
@@ -546,6 +647,8 @@ ALTER TABLE ONLY public.receipt_evidence
     ADD CONSTRAINT receipt_evidence_pkey PRIMARY KEY (company_id, receipt_id, place);
 ALTER TABLE ONLY public.receipt
     ADD CONSTRAINT receipt_pkey PRIMARY KEY (company_id, id);
+ALTER TABLE ONLY public.request_rate
+    ADD CONSTRAINT request_rate_pkey PRIMARY KEY (company_id, key_id);
 ALTER TABLE ONLY public.review
     ADD CONSTRAINT review_pkey PRIMARY KEY (company_id, id);
 ALTER TABLE ONLY public.segment
@@ -578,6 +681,7 @@ ALTER TABLE ONLY public.version
     ADD CONSTRAINT version_one_belief_a_lane EXCLUDE USING gist (company_id WITH =, lane WITH =, valid WITH &&, int8range(tx_from, tx_to) WITH &&);
 ALTER TABLE ONLY public.version
     ADD CONSTRAINT version_pkey PRIMARY KEY (company_id, id);
+CREATE INDEX address_rate_forgotten ON public.address_rate USING btree (full_at);
 CREATE INDEX api_key_by_id ON public.api_key USING btree (key_id);
 CREATE INDEX content_by_fingerprint ON public.content USING btree (company_id, fingerprint);
 CREATE INDEX content_of_memory ON public.content USING btree (company_id, memory_id);
@@ -639,6 +743,8 @@ ALTER TABLE ONLY public.receipt_evidence
     ADD CONSTRAINT receipt_evidence_company_id_receipt_id_fkey FOREIGN KEY (company_id, receipt_id) REFERENCES public.receipt(company_id, id);
 ALTER TABLE ONLY public.receipt_evidence
     ADD CONSTRAINT receipt_evidence_is_there FOREIGN KEY (company_id, memory_id) REFERENCES public.memory(company_id, id);
+ALTER TABLE ONLY public.request_rate
+    ADD CONSTRAINT request_rate_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.account(company_id);
 ALTER TABLE ONLY public.review
     ADD CONSTRAINT review_company_id_tx_fkey FOREIGN KEY (company_id, tx) REFERENCES public.transaction(company_id, id);
 ALTER TABLE ONLY public.segment_sketch
@@ -691,6 +797,7 @@ CREATE POLICY own_account ON public.plan_change USING ((company_id = (NULLIF(cur
 CREATE POLICY own_account ON public.provider USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.receipt USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.receipt_evidence USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY own_account ON public.request_rate USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.review USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.segment USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.segment_sketch USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
@@ -711,6 +818,7 @@ CREATE POLICY presented_key ON public.api_key FOR SELECT TO aurra_app USING ((ke
 ALTER TABLE public.provider ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.receipt ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.receipt_evidence ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.request_rate ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.review ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.segment ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.segment_sketch ENABLE ROW LEVEL SECURITY;
@@ -728,7 +836,12 @@ GRANT ALL ON SCHEMA public TO aurra_eraser;
 GRANT USAGE ON SCHEMA public TO aurra_app;
 REVOKE ALL ON FUNCTION public.erase(account uuid, entry json, memories uuid[], contents uuid[], sources uuid[], slots uuid[], tombstones json) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.erase(account uuid, entry json, memories uuid[], contents uuid[], sources uuid[], slots uuid[], tombstones json) TO aurra_app;
+REVOKE ALL ON FUNCTION public.fail_authentication(address cidr, burst integer, clock timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.fail_authentication(address cidr, burst integer, clock timestamp with time zone) TO aurra_app;
+REVOKE ALL ON FUNCTION public.lease_requests(account uuid, key text, process uuid, unused integer, waiting integer, ahead integer, clock timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.lease_requests(account uuid, key text, process uuid, unused integer, waiting integer, ahead integer, clock timestamp with time zone) TO aurra_app;
 GRANT SELECT ON TABLE public.account TO aurra_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.address_rate TO aurra_app;
 GRANT SELECT,INSERT ON TABLE public.api_key TO aurra_app;
 GRANT UPDATE(secret_hash) ON TABLE public.api_key TO aurra_app;
 GRANT UPDATE(last_four) ON TABLE public.api_key TO aurra_app;
@@ -780,6 +893,7 @@ GRANT SELECT,INSERT ON TABLE public.receipt TO aurra_app;
 GRANT SELECT,DELETE ON TABLE public.receipt TO aurra_eraser;
 GRANT SELECT,INSERT ON TABLE public.receipt_evidence TO aurra_app;
 GRANT SELECT,DELETE ON TABLE public.receipt_evidence TO aurra_eraser;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.request_rate TO aurra_app;
 GRANT SELECT,INSERT ON TABLE public.review TO aurra_app;
 GRANT SELECT,DELETE ON TABLE public.review TO aurra_eraser;
 GRANT UPDATE(state) ON TABLE public.review TO aurra_app;

@@ -99,8 +99,15 @@ def hand_clock(clock: HandClock) -> Iterator[HandClock]:
 async def service_on(dsn: str, clock: HandClock) -> AsyncGenerator[Service]:
     """A service on a database, which is migrated first."""
     await migrate.migrate(dsn)
-    # The scripted providers are on this machine.
-    settings = read_settings({"AURRA_LLM_ALLOWED_NETWORKS": "127.0.0.0/8", "AURRA_SECRET_KEYS": sealing.new_key()})
+    settings = read_settings(
+        {
+            # The scripted providers are on this machine.
+            "AURRA_LLM_ALLOWED_NETWORKS": "127.0.0.0/8",
+            "AURRA_SECRET_KEYS": sealing.new_key(),
+            # So are all who fail to authenticate.
+            "AURRA_FAILED_AUTHENTICATIONS": "0",
+        }
+    )
     async with open_service(settings, dsn, clock) as running:
         yield running
 

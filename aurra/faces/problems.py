@@ -30,6 +30,8 @@ def headers(error: AurraError) -> dict[str, str]:
     found: dict[str, str] = {}
     if error.status == HTTPStatus.UNAUTHORIZED:
         found["WWW-Authenticate"] = "Bearer"
+    if error.status == HTTPStatus.REQUEST_TIMEOUT:
+        found["Connection"] = "close"
     if error.retry_after is not None:
         found["Retry-After"] = str(error.retry_after)
     return found

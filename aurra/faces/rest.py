@@ -11,12 +11,13 @@ from uuid import uuid4
 import msgspec
 import structlog
 from litestar import Request, Response
+from litestar.exceptions import InternalServerException
 from litestar.handlers import HTTPRouteHandler
 
 from aurra import keys
 from aurra.context import Caller, Context, Service
-from aurra.errors import AurraError, BadRequest, PayloadTooLarge, Unavailable, UnsupportedMedia
-from aurra.faces import addresses, auth, decoding, problems, signatures
+from aurra.errors import AurraError, BadRequest, PayloadTooLarge, TooSlow, UnsupportedMedia
+from aurra.faces import addresses, auth, decoding, limits, problems, signatures
 from aurra.ops import Operation, call
 
 log = structlog.get_logger("aurra")
@@ -153,14 +154,13 @@ async def _run(
 async def _caller_and_body(service: Service, op: Operation, request: AnyRequest) -> tuple[Caller, bytes]:
     """Who calls, and what they sent: JSON, or nothing. A signature covers the body, so that is read before; else what
     a key may not, it is not helped to ask for."""
-    headers = request.scope["headers"]
-    if signatures.is_presented(headers):
-        given = signatures.presented(headers)
+    if signatures.is_presented(request.scope["headers"]):
         body = await _body(request, op.body_limit)
-        caller = await signatures.authenticate(service, given, signatures.signable(request.scope, body))
+        caller = await limits.admitted(service, request, signatures.signer(service, request.scope, body))
         _require_may(service, op, request, caller)
     else:
-        caller = await auth.authenticate(service, request.headers.get("authorization"))
+        authenticating = auth.authenticate(service, request.headers.get("authorization"))
+        caller = await limits.admitted(service, request, authenticating)
         _require_may(service, op, request, caller)
         body = await _body(request, op.body_limit) if op.method != "GET" else b""
     return caller, _as_json(request, body) if op.method != "GET" else b""
@@ -199,6 +199,10 @@ def _require_single_headers(request: AnyRequest) -> None:
         if names.count(name) > 1:
             text = name.decode().title()
             raise BadRequest(f"The header {text} was sent twice.", code="duplicate_header", param=text)
+    # Whoever stands between might read the length by one, and we by the other.
+    codings = [value for name, value in request.scope["headers"] if name == b"transfer-encoding"]
+    if codings and ([coding.strip().lower() for coding in codings] != [b"chunked"] or b"content-length" in names):
+        raise BadRequest("Send Content-Length, or Transfer-Encoding: chunked; not both, and no other coding.")
 
 
 async def _body(request: AnyRequest, limit: int) -> bytes:
@@ -218,7 +222,9 @@ async def _body(request: AnyRequest, limit: int) -> bytes:
                     raise _too_large(limit)
                 chunks.append(chunk)
     except TimeoutError:
-        raise Unavailable(f"The body did not arrive within {_BODY_SECONDS} seconds.") from None
+        raise TooSlow(f"The body did not arrive within {_BODY_SECONDS} seconds.") from None
+    except InternalServerException:
+        raise TooSlow("The client went away before the whole body was there.") from None
     return b"".join(chunks)
 
 

@@ -48,6 +48,11 @@ def signable(scope: Any, body: bytes) -> Signable:
     return Signable(method=scope["method"], target=target, body=body)
 
 
+async def signer(service: Service, scope: Any, body: bytes) -> Caller:
+    """The caller who signed the request. Raises NotAuthenticated as `presented` and `authenticate` do."""
+    return await authenticate(service, presented(scope["headers"]), signable(scope, body))
+
+
 async def authenticate(service: Service, given: Presented, request: Signable) -> Caller:
     """The caller whose key signed the request, now and for the first time.
 

@@ -1,55 +1,147 @@
-"""The HTTP protocol of the server, with the limits that uvicorn's own lacks: a request's head is small, and arrives."""
+"""The HTTP protocol of the server, with the limits that uvicorn's own lacks: what a client sends is small and arrives,
+and what it is sent it reads."""
 
 import asyncio
+from typing import Literal
+from uuid import uuid4
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from aurra.errors import AurraError, BadRequest, TooSlow
+from aurra.faces import problems
 
 _LONGEST_HEAD = 64 * 1024
 _HEAD_SECONDS = 15.0
+_BODY_SECONDS = 12.0
+"""A little more than the application waits, which then answers itself."""
+_READ_SECONDS = 12.0
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """Ends a connection whose request line and headers pass 64 KiB, or are not complete after 15 seconds."""
+    """Ends a connection whose request line and headers pass 64 KiB or are not complete after 15 seconds, whose body is
+    not after 12, and one that takes nothing of what it is sent for 12."""
 
-    _in_head = False
+    _awaits: Literal["head", "body", "nothing"] = "head"
     _head_bytes = 0
-    _timer: asyncio.TimerHandle | None = None
+    _arrival: asyncio.TimerHandle | None = None
+    _departure: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client is there, and must say something."""
+        super().connection_made(transport)
+        self._start(_HEAD_SECONDS)
 
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
+        self._awaits, self._head_bytes = "head", 0
 
     def on_headers_complete(self) -> None:
         """Its head is complete."""
-        self._in_head = False
+        self._awaits = "body"
+        self._start(_BODY_SECONDS)
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """All of it is there."""
+        self._awaits = "nothing"
+        self._stop_arrival()
+        super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
         """Counts what belongs to a head that is not complete yet."""
         super().data_received(data)
-        if not self._in_head:
-            self._stop_timer()
+        if self._awaits == "body" or self.transport.is_closing():
             return
-        self._head_bytes += len(data)
+        # Line ends between two requests begin none, and are waited for as little.
+        if self._awaits == "nothing" and not self._is_idle:
+            return
+        if self._awaits == "head":
+            self._head_bytes += len(data)
         if self._head_bytes > _LONGEST_HEAD:
-            self._refuse(f"The request line and headers are over {_LONGEST_HEAD} bytes.")
-        elif self._timer is None:
-            message = f"The headers did not arrive within {_HEAD_SECONDS:.0f} seconds."
-            self._timer = self.loop.call_later(_HEAD_SECONDS, self._refuse, message)
+            self._refuse(BadRequest(f"The request line and headers are over {_LONGEST_HEAD} bytes."))
+        elif self._arrival is None:
+            self._start(_HEAD_SECONDS)
+
+    def on_response_complete(self) -> None:
+        """Between two requests, uvicorn's own time-out holds."""
+        super().on_response_complete()
+        if self._awaits == "nothing":
+            self._stop_arrival()
+
+    def pause_writing(self) -> None:
+        """The client does not take what it is sent."""
+        super().pause_writing()
+        if self._departure is None:
+            self._departure = self.loop.call_later(_READ_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        self._stop_departure()
+        super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is timed any more."""
-        self._stop_timer()
+        self._stop_arrival()
+        self._stop_departure()
         super().connection_lost(exc)
 
-    def _refuse(self, message: str) -> None:
-        self._stop_timer()
-        self._in_head = False
-        if not self.transport.is_closing():
-            self.send_400_response(message)
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP, in the form of every other error."""
+        self._refuse(BadRequest("The request is not HTTP that can be read."))
 
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    @property
+    def _is_idle(self) -> bool:
+        """Whether no request is being answered."""
+        return not self.cycle or self.cycle.response_complete
+
+    @property
+    def _may_answer(self) -> bool:
+        """Whether an answer from here would be taken as the one to the request that it is about."""
+        return self._is_idle or (self._awaits == "body" and not self.pipeline and not self.cycle.response_started)
+
+    def _late(self) -> None:
+        self._arrival = None
+        if self.transport.is_closing():
+            return
+        if self.flow.read_paused:
+            # It cannot send more until we read on.
+            self._start(_BODY_SECONDS)
+        elif self._awaits == "head" and self._head_bytes:
+            self._refuse(TooSlow(f"The headers did not arrive within {_HEAD_SECONDS:.0f} seconds."))
+        else:
+            self.transport.abort()
+
+    def _refuse(self, error: AurraError) -> None:
+        self._stop_arrival()
+        if not self._may_answer:
+            self.transport.abort()
+        elif not self.transport.is_closing():
+            self._answer(error)
+
+    def _answer(self, error: AurraError) -> None:
+        request_id = uuid4().hex
+        body = problems.body(error, request_id)
+        headers = {
+            "content-type": "application/problem+json",
+            "content-length": str(len(body)),
+            "x-request-id": request_id,
+            "connection": "close",
+        }
+        lines = [f"{name}: {value}\r\n".encode() for name, value in headers.items()]
+        self.transport.write(b"".join([STATUS_LINE[error.status], *lines, b"\r\n", body]))
+        self.transport.close()
+
+    def _start(self, seconds: float) -> None:
+        self._stop_arrival()
+        self._arrival = self.loop.call_later(seconds, self._late)
+
+    def _stop_arrival(self) -> None:
+        if self._arrival is not None:
+            self._arrival.cancel()
+            self._arrival = None
+
+    def _stop_departure(self) -> None:
+        if self._departure is not None:
+            self._departure.cancel()
+            self._departure = None

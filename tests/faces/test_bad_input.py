@@ -1,5 +1,6 @@
 """Bad input gets a 4xx that says what to do, and stores nothing: contract.md §1, trust.md §2 (Input), through HTTP."""
 
+import datetime as dt
 import json
 import time
 from collections.abc import AsyncGenerator, Iterator, Mapping
@@ -828,3 +829,25 @@ async def test_any_query_string_is_answered_without_a_500(account: Account, quer
     response = await account.client.get(MEMORIES, params=query)
     if response.status_code != 200:
         problem(response)
+
+
+# Hypothesis wants them naive.
+_FIRST, _LAST = dt.datetime(1, 1, 3), dt.datetime(9999, 12, 29)  # noqa: DTZ001
+_INSTANTS = st.datetimes(min_value=_FIRST, max_value=_LAST, timezones=st.just(dt.UTC))
+_OFFSETS = st.integers(-14 * 60, 14 * 60).map(lambda minutes: dt.timezone(dt.timedelta(minutes=minutes)))
+
+
+@_QUICK
+@given(times=st.lists(_INSTANTS, min_size=2, max_size=2, unique=True), offsets=st.tuples(_OFFSETS, _OFFSETS))
+async def test_instants_are_given_back_to_the_microsecond(
+    account: Account, times: list[dt.datetime], offsets: tuple[dt.timezone, dt.timezone]
+) -> None:
+    """Valid times come back as the same instants, in UTC, whatever offset they were sent with."""
+    sent = [time.astimezone(offset) for time, offset in zip(sorted(times), offsets, strict=True)]
+    body = {"content": "x", "valid_from": sent[0].isoformat(), "valid_to": sent[1].isoformat()}
+    written = ok(await account.client.post(MEMORIES, json=body))
+    memory = (await account.get(f"/memories/{written['memory_id']}"))["memory"]
+    assert [memory["valid_from"], memory["valid_to"]] == [
+        time.isoformat(timespec="microseconds") for time in sorted(times)
+    ]
+    ok(await account.client.delete(f"/memories/{written['memory_id']}"))

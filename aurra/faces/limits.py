@@ -1,0 +1,87 @@
+"""Limits at the door: who is let through, what every answer says of it, and who has guessed keys for too long."""
+
+import ipaddress
+from collections.abc import Awaitable, Callable
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+
+from litestar import Request
+from litestar.datastructures import MutableScopeHeaders
+
+from aurra import rates
+from aurra.context import Caller, Service
+from aurra.errors import AurraError, NotAuthenticated, TooManyRequests
+from aurra.faces import addresses, auth
+from aurra.limiter import Network
+
+AnyRequest = Request[Any, Any, Any]
+_TOLD = "rate_headers"
+_OPEN = "/health"
+
+
+async def admitted(service: Service, request: AnyRequest, authenticating: Awaitable[Caller]) -> Caller:
+    """The caller, if it is one and within its limits. Raises NotAuthenticated, or TooManyRequests.
+
+    A key that is good is let through however often others failed from its address: many share one.
+    """
+    try:
+        caller = await authenticating
+    except NotAuthenticated:
+        await _count_failure(service, request)
+        raise
+    await _admit(service, request.scope, caller)
+    return caller
+
+
+async def _admit(service: Service, scope: Any, caller: Caller) -> None:
+    admission = await service.limiter.admit(service.database, caller.company_id, caller.key_id, service.clock())
+    scope["state"][_TOLD] = rates.headers(admission.standings)
+    if admission.retry_after is not None:
+        raise TooManyRequests(
+            "These are more requests a minute than the plan allows.", retry_after=admission.retry_after
+        )
+
+
+async def _count_failure(service: Service, request: AnyRequest) -> None:
+    burst = service.settings.aurra_failed_authentications
+    if not burst:
+        return
+    wait = await service.limiter.fail(
+        service.database, network_of(addresses.client_address(request, service.trusted_proxies)), burst, service.clock()
+    )
+    if wait is not None:
+        raise TooManyRequests("Too many requests from this network came without a key that counts.", retry_after=wait)
+
+
+def network_of(address: IPv4Address | IPv6Address) -> Network:
+    """The network that fails together: a /24, or of IPv6 a /56, which is what one household has."""
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return ipaddress.ip_network((address.packed, 24 if address.version == 4 else 56), strict=False)
+
+
+def teller(service: Service) -> Callable[[Any, Any], Awaitable[None]]:
+    """A hook that puts the limits on every answer to a key, whatever the answer is; health checks have none."""
+
+    async def tell(message: Any, scope: Any) -> None:
+        if message["type"] != "http.response.start":
+            return
+        if _TOLD not in scope["state"] and not scope["path"].startswith(_OPEN):
+            await _admit_quietly(service, scope)
+        headers = MutableScopeHeaders.from_message(message)
+        for name, value in scope["state"].get(_TOLD, {}).items():
+            headers[name] = value
+
+    return tell
+
+
+async def _admit_quietly(service: Service, scope: Any) -> None:
+    """Counts what no operation answered: a path that is not there, a method it does not have, the index."""
+    given = [value for name, value in scope["headers"] if name == b"authorization"]
+    if len(given) != 1:
+        return
+    try:
+        await _admit(service, scope, await auth.authenticate(service, given[0].decode("latin-1")))
+    except AurraError:
+        # It was answered already.
+        return
