@@ -487,16 +487,17 @@ async def test_a_ceiling_shows_what_was_shown_when_it_was_the_newest(
     make_account: MakeAccount, hand_clock: HandClock
 ) -> None:
     """The law, over one history in which everything happens; byte for byte, up to ids of requests and receipts."""
-    assert await play_and_compare(make_account, hand_clock, seed=1, steps=15, share=0.3) > 1_000
+    assert await play_and_compare(make_account, hand_clock, seed=1, steps=15, share=0.2) > 1_000
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", range(2, 10))
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", range(2, 8))
 async def test_a_ceiling_shows_what_was_shown_in_random_histories(
     make_account: MakeAccount, hand_clock: HandClock, seed: int
 ) -> None:
     """The law, over histories at random."""
-    assert await play_and_compare(make_account, hand_clock, seed, steps=25) > 5_000
+    assert await play_and_compare(make_account, hand_clock, seed, steps=20, share=0.4) > 2_000
 
 
 async def test_an_instant_after_the_ceiling_is_the_ceiling(make_account: MakeAccount, hand_clock: HandClock) -> None:
