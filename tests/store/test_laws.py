@@ -35,6 +35,9 @@ FORBIDDEN = [
     "DELETE FROM ledger",
     "UPDATE account SET plan = 'enterprise'",
     "INSERT INTO plan VALUES ('mine', 1)",
+    "INSERT INTO plan_change SELECT * FROM plan_change",
+    "UPDATE plan_change SET writes_limit = 1",
+    "DELETE FROM plan_change",
     "UPDATE api_key SET scopes = '{full}'",
     "ALTER TABLE version DISABLE ROW LEVEL SECURITY",
     "DROP TABLE version",
@@ -96,7 +99,7 @@ async def test_a_lane_never_holds_two_beliefs_for_one_instant(account: Account, 
 
 
 TABLES = ("account", "api_key", "ledger", "transaction", "slot", "source", "memory", "content", "embedding", "version",
-          "idempotency", "tombstone", "conversation")  # fmt: skip
+          "idempotency", "tombstone", "conversation", "plan_change")  # fmt: skip
 
 
 @pytest.mark.parametrize("table", TABLES)
