@@ -1,17 +1,20 @@
 """Usage and the history of plans: trust.md §2, to the unit, from the ledger alone."""
 
+import shutil
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aurra import keys, plans
 from aurra.errors import CannotStart
+from aurra.store import migrate
 from aurra.store.accounts import open_directory
 from aurra.store.plans import Change
 from tests.conftest import Account, HandClock, MakeAccount
 from tests.faces.wire import BULK, MEMORIES, PLAN, account_on_plan, at, ok, problem, require_instant, require_no_null
-from tests.plain import execute
+from tests.plain import connected, execute, own_database
 
 SUMMARY, DETAILS, BY_KEY, HISTORY = "/usage/summary", "/usage/details", "/usage/by-key", "/plan/history"
 
@@ -274,3 +277,24 @@ async def test_plans_that_cannot_be_are_refused(account: Account, dsn: str) -> N
         "fresh",
         "enterprise",
     ]
+
+
+async def test_accounts_that_were_there_have_a_history(dsn: str, tmp_path: Path) -> None:
+    """The migration enters each account's plan as it finds it, since the account's beginning."""
+    for file in migrate.DIRECTORY.glob("*.sql"):
+        if file.name < "0009":
+            shutil.copy(file, tmp_path)
+    async with own_database(dsn) as own:
+        await migrate.migrate(own, tmp_path)
+        await execute(own, "INSERT INTO account VALUES (gen_random_uuid(), 'old', 'starter', '2025-05-01+00')")
+        await migrate.migrate(own)
+        async with connected(own) as connection:
+            [row] = await connection.fetch("SELECT * FROM plan_change")
+        async with open_directory(own) as directory:
+            assert await directory.remembers_plan(await directory.get_account("old"))
+    assert (row["id"], row["tx"], row["cause"], row["plan"], row["at"]) == (1, 0, "found", "starter", at("2025-05-01"))
+    assert (row["writes_limit"], row["key_requests_per_minute"], row["account_requests_per_minute"]) == (
+        50_000,
+        600,
+        3000,
+    )

@@ -38,6 +38,9 @@ FORBIDDEN = [
     "UPDATE api_key SET tenant_id = NULL",
     "UPDATE api_key SET created_by = 'operator'",
     "DELETE FROM api_key",
+    "INSERT INTO plan_change SELECT * FROM plan_change",
+    "UPDATE plan_change SET writes_limit = 1",
+    "DELETE FROM plan_change",
     "ALTER TABLE version DISABLE ROW LEVEL SECURITY",
     "DROP TABLE version",
     "UPDATE version SET content_id = memory_id",
@@ -98,7 +101,7 @@ async def test_a_lane_never_holds_two_beliefs_for_one_instant(account: Account, 
 
 
 TABLES = ("account", "api_key", "ledger", "transaction", "slot", "source", "memory", "content", "embedding", "version",
-          "idempotency", "tombstone", "conversation")  # fmt: skip
+          "idempotency", "tombstone", "conversation", "plan_change")  # fmt: skip
 
 
 @pytest.mark.parametrize("table", TABLES)
