@@ -368,21 +368,21 @@ async def test_segments_never_count_a_content_twice(account: Account, service: S
 
 
 async def with_vectors(
-    service: Service, account: Account, dsn: str, sizes: dict[str, int], seed: int = 5
+    service: Service, account: Account, dsn: str, sizes: dict[str, int], seed: int = 5, said: str = ""
 ) -> dict[str, tuple[list[str], NDArray[np.float32]]]:
     """Tenants of so many memories, with vectors that are noise about centres, of which no text says anything. By
-    tenant: texts and vectors."""
+    tenant: texts and vectors. The same of the same size in every account, but for what they say."""
     made: dict[str, tuple[list[str], NDArray[np.float32]]] = {}
     generator = np.random.default_rng(seed)
     centres = generator.standard_normal((50, 384))
     for tenant, size in sizes.items():
         for start in range(0, size, 500):
             numbers = range(start, min(size, start + 500))
-            batch = [{"content": f"{tenant} {number}", "tenant_id": tenant} for number in numbers]
+            batch = [{"content": f"{tenant}{said} {number}", "tenant_id": tenant} for number in numbers]
             await account.post("/agent/memories/bulk", memories=batch)
         vectors = centres[generator.integers(0, 50, size)] + generator.standard_normal((size, 384)) * 1.5
         vectors /= np.linalg.norm(vectors, axis=1)[:, None]
-        made[tenant] = [f"{tenant} {number}" for number in range(size)], vectors.astype(np.float32)
+        made[tenant] = [f"{tenant}{said} {number}" for number in range(size)], vectors.astype(np.float32)
         async with connected(dsn) as connection:
             rows = await connection.fetch(
                 "SELECT c.id, c.text FROM content c "
@@ -427,6 +427,7 @@ async def recall(
                 exact_up_to=service.settings.aurra_exact_up_to,
             )
         assert len(found) >= min(10, len(texts))
+        assert {one.text for one in found} <= set(texts)
         nearest: list[str] = [texts[int(place)] for place in np.argsort(-(vectors @ vector))[:10]]
         ranked = sorted(found, key=lambda one: -(one.similarity or -1))[:10]
         shares.append(len({one.text for one in ranked} & set(nearest)) / min(10, len(nearest)))
@@ -473,6 +474,35 @@ async def test_t6_among_a_hundred_thousand(account: Account, service: Service, d
     for tenant, (texts, vectors) in made.items():
         least = 0.99 if len(texts) <= 10_000 else 0.95
         assert await recall(service, account, tenant, texts, vectors, 50) >= least, tenant
+
+
+AMONG = [
+    pytest.param({"a": 10, "b": 300}, {"d": 1200}, id="short"),
+    pytest.param({"a": 10, "b": 400, "c": 20_000}, {"d": 40_000, "e": 39_590}, id="long", marks=pytest.mark.long),
+]
+
+
+@OWN_VECTORS
+@pytest.mark.parametrize(("asked", "others"), AMONG)
+@pytest.mark.timeout(3600)
+async def test_t6_accounts_among_others(
+    make_account: MakeAccount, service: Service, dsn: str, asked: dict[str, int], others: dict[str, int]
+) -> None:
+    """T6 between accounts: each has a tenant of one name, and all have the same vectors, so that others' are as near to
+    every question as its own. What is found is the account's own, never fewer than there are, and the nearest of it."""
+    made: dict[str, tuple[Account, list[str], NDArray[np.float32]]] = {}
+    for said, size in {**others, **asked}.items():
+        account = await make_account()
+        texts, vectors = (await with_vectors(service, account, dsn, {"t": size}, said=said))["t"]
+        await sketched(service, account, ["t"])
+        made[said] = account, texts, vectors
+    await execute(dsn, "ANALYZE")
+    for said in asked:
+        account, texts, vectors = made[said]
+        least = 0.99 if len(texts) <= 10_000 else 0.95
+        share = await recall(service, account, "t", texts, vectors, 20 if len(texts) < 2000 else 50)
+        print(f"{len(texts)} among {sum(len(one[1]) for one in made.values())}: recall@10 {share:.3f}")
+        assert share >= least, said
 
 
 INDEXES = {
