@@ -109,7 +109,10 @@ async def test_t4_another_account_is_nobody(
     owning = Trial(
         hand_clock, Asker(faces(owner, app), foreign, Reader()), Asker(faces(guessing, app), own_too, Reader()), foreign
     )
-    told = {case.op.name for case in reading if await owning.play(case, "rest") is not None}
+    told: set[str] = set()
+    for case in reading:
+        if case.op.name not in told and await owning.play(case, "rest") is not None:
+            told.add(case.op.name)
     assert told == {case.op.name for case in reading}
 
 

@@ -250,6 +250,23 @@ async def test_what_is_written_is_indexed_in_the_background(account: Account, se
     assert sum(span.contents for span in spans) == 200
 
 
+async def test_the_queue_names_no_tenant(account: Account, service: Service, dsn: str) -> None:
+    """Its table is the installation's, without row-level security: a job knows the tenant by a memory's id. Where that
+    was erased, nothing is done; what waits from the release before, which has the name, still is."""
+    tenant = f"tenant {uuid4()}"
+    await tell(account, 0, 60, tenant)
+    await asyncio.gather(*service.tasks)
+    async with connected(dsn) as connection:
+        waiting = [
+            row[0] for row in await connection.fetch("SELECT t::text FROM job t WHERE account = $1", account.row.id)
+        ]
+    assert waiting and not [job for job in waiting if tenant in job]
+    await jobs.run_due(service, account.row.id)
+    assert sum(span.contents for span in await covered(service, account, tenant)) == 60
+    for arguments in (f'{{"memory_id": "{uuid4()}"}}', f'{{"tenant_id": "{tenant}"}}'):
+        await jobs.indexing.index(service, jobs.indexing.Job(uuid4(), account.row.id, "index", arguments, 1))
+
+
 async def test_a_search_that_finds_much_unindexed_has_it_indexed(account: Account, service: Service, dsn: str) -> None:
     """Whatever became of the job that a write asked for."""
     await tell(account, 0, 100)
@@ -516,6 +533,7 @@ INDEXES = {
     ("segments", "sketches"): [("segment_sketch_pkey", "model")],
     ("segments", "unindexed"): [("memory_newest", "created_at"), ("version_opened", "tx_from")],
     ("segments", "reach"): [("memory_newest", "created_at")],
+    ("segments", "newest"): [("memory_newest", "tenant_id")],
 }
 """Of each statement that a search of a large tenant waits for, the indexes that it reads, and by what."""
 
