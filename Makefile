@@ -48,9 +48,10 @@ check: $(VENV)/.dev  ## the gate: format, lint, types, layers, generated files, 
 	@$(BIN)/python sdk/python/generate.py --check
 	@$(MAKE) --no-print-directory test
 
-generate: $(VENV)/.dev  ## rewrite what is generated: the SDK, migrations/schema.sql
+generate: $(VENV)/.dev  ## rewrite what is generated: the SDK, migrations/schema.sql, migrations/grants.txt
 	@$(BIN)/python sdk/python/generate.py
 	@$(BIN)/python -m tests.house.schema_dump > migrations/schema.sql.new && mv migrations/schema.sql.new migrations/schema.sql
+	@$(BIN)/python -m tests.house.grants_dump > migrations/grants.txt.new && mv migrations/grants.txt.new migrations/grants.txt
 
 format: $(VENV)/.dev
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

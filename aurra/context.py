@@ -227,6 +227,12 @@ class Context(msgspec.Struct, kw_only=True):
         return self.caller.company_id
 
     @property
+    def owner(self) -> bytes:
+        """Whose its cursors and idempotency keys are: the account's, or the one tenant's that it is pinned to."""
+        pinned = self.caller.tenant_id
+        return self.company_id.bytes if pinned is None else texts.tenant_digest(self.company_id, pinned)
+
+    @property
     def database(self) -> Database:
         """The database as far as this caller may know of it: the one door to it that operations have."""
         return self.service.database.within(self.caller.up_to)

@@ -1,7 +1,8 @@
-"""Signed cursors: the place in the order, both times, the account. Pure.
+"""Signed cursors: the place in the order, both times, whose it is. Pure.
 
-A cursor is base64url of JSON and its HMAC-SHA256; account and list (the Struct's name) are part of what is signed, so a
-cursor of another account, or of another list, is refused like a forged one.
+A cursor is base64url of JSON and its HMAC-SHA256; owner (the account, or its one tenant that a key is pinned to) and
+list (the Struct's name) are part of what is signed, so a cursor of another owner, or of another list, is refused like a
+forged one.
 """
 
 import base64
@@ -114,23 +115,23 @@ class PlanCursor(msgspec.Struct, frozen=True, array_like=True):
     id: int
 
 
-def encode(cursor: msgspec.Struct, company_id: UUID, secret: bytes) -> str:
+def encode(cursor: msgspec.Struct, owner: bytes, secret: bytes) -> str:
     """The opaque text of a cursor."""
     body = msgspec.json.encode(cursor)
-    return base64.urlsafe_b64encode(_mac(body, type(cursor), company_id, secret) + body).decode().rstrip("=")
+    return base64.urlsafe_b64encode(_mac(body, type(cursor), owner, secret) + body).decode().rstrip("=")
 
 
-def decode(text: str, kind: type[S], company_id: UUID, secret: bytes) -> S:
-    """The cursor. Raises BadRequest (invalid_cursor) for one that this account did not get from this list."""
+def decode(text: str, kind: type[S], owner: bytes, secret: bytes) -> S:
+    """The cursor. Raises BadRequest (invalid_cursor) for one that this owner did not get from this list."""
     try:
         raw = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
         mac, body = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
-        if hmac.compare_digest(mac, _mac(body, kind, company_id, secret)):
+        if hmac.compare_digest(mac, _mac(body, kind, owner, secret)):
             return msgspec.json.decode(body, type=kind)
     except (UnicodeEncodeError, binascii.Error, ValueError, msgspec.MsgspecError):
         pass
     raise BadRequest("This cursor is not one of this account's.", code="invalid_cursor", param="cursor")
 
 
-def _mac(body: bytes, kind: type[msgspec.Struct], company_id: UUID, secret: bytes) -> bytes:
-    return hmac.digest(secret, company_id.bytes + kind.__name__.encode() + body, sha256)[:_MAC_BYTES]
+def _mac(body: bytes, kind: type[msgspec.Struct], owner: bytes, secret: bytes) -> bytes:
+    return hmac.digest(secret, owner + kind.__name__.encode() + body, sha256)[:_MAC_BYTES]

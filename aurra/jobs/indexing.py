@@ -10,7 +10,7 @@ from aurra.context import Service
 from aurra.errors import Unavailable
 from aurra.ids import Ids
 from aurra.jobs.runner import kind
-from aurra.store import ledger, search, segments
+from aurra.store import ledger, memories, search, segments
 from aurra.store.jobs import Job
 from aurra.store.pool import Transaction
 from aurra.store.segments import Span
@@ -20,9 +20,10 @@ LARGEST = 4
 
 
 class Arguments(msgspec.Struct, frozen=True):
-    """Of a job of the kind `index`."""
+    """Of a job of the kind `index`: a memory of the tenant; or its name, in a job of a release before."""
 
-    tenant_id: str
+    memory_id: UUID | None = None
+    tenant_id: str | None = None
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -36,8 +37,20 @@ class Step(msgspec.Struct, frozen=True):
 @kind("index")
 async def index(service: Service, job: Job) -> None:
     """Everything that the tenant has stored is in a segment, and the vectors of the service's embedder are sketched;
-    nothing where the tenant is not large. Run again after a kill, it goes on where it was."""
-    await _Index(service, job.account, msgspec.json.decode(job.arguments, type=Arguments).tenant_id).build()
+    nothing where the tenant is not large, or where the memory that it is known by was erased: the next write or search
+    asks again. Run again after a kill, it goes on where it was."""
+    tenant_id = await _tenant(service, job)
+    if tenant_id is not None:
+        await _Index(service, job.account, tenant_id).build()
+
+
+async def _tenant(service: Service, job: Job) -> str | None:
+    arguments = msgspec.json.decode(job.arguments, type=Arguments)
+    if arguments.memory_id is None:
+        return arguments.tenant_id
+    async with service.database.read(job.account) as tx:
+        known = await memories.find_identity(tx, arguments.memory_id)
+    return known and known.tenant_id
 
 
 class _Index:

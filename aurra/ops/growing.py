@@ -10,7 +10,7 @@ import structlog
 
 from aurra.context import Service
 from aurra.errors import AurraError
-from aurra.store import jobs
+from aurra.store import jobs, segments
 from aurra.store.segments import Gathered
 
 log = structlog.get_logger("aurra")
@@ -58,9 +58,11 @@ def _ask(service: Service, account: UUID, tenant_id: str) -> None:
 
 
 async def _add(service: Service, account: UUID, tenant_id: str) -> None:
-    """A job that waits already is enough; one that cannot be added now is asked for by the next search."""
+    """A job that waits already is enough; one that cannot be added now is asked for by the next search. The queue has
+    no row-level security, so it knows the tenant by a memory's id alone."""
     try:
         async with service.database.begin(account) as tx:
-            await jobs.add(tx, uuid5(_KIND, f"{account} {tenant_id}"), "index", {"tenant_id": tenant_id})
+            if (memory := await segments.find_newest(tx, tenant_id)) is not None:
+                await jobs.add(tx, uuid5(_KIND, f"{account} {tenant_id}"), "index", {"memory_id": str(memory)})
     except AurraError as error:
         log.warning("a tenant is not indexed yet", account=str(account), why=error.code)

@@ -34,8 +34,8 @@ class Placed(Protocol):
 
 def place_of(ctx: Context, cursor: str | None, kind: type[C]) -> C | None:
     """Where the page before ended; None for the first. Raises BadRequest (invalid_cursor) for a cursor that this
-    account did not get from this list."""
-    return cursors.decode(cursor, kind, ctx.company_id, ctx.service.cursor_secret) if cursor else None
+    account, or the tenant that the key is pinned to, did not get from this list."""
+    return cursors.decode(cursor, kind, ctx.owner, ctx.service.cursor_secret) if cursor else None
 
 
 def times(request: Asking, place: Placed | None) -> tuple[str | None, int | str | None]:
@@ -47,4 +47,4 @@ def times(request: Asking, place: Placed | None) -> tuple[str | None, int | str 
 
 def cursor_to(ctx: Context, place: msgspec.Struct) -> str:
     """The cursor of the page after that place."""
-    return cursors.encode(place, ctx.company_id, ctx.service.cursor_secret)
+    return cursors.encode(place, ctx.owner, ctx.service.cursor_secret)

@@ -42,7 +42,13 @@ def fingerprint(ctx: Context, operation: str, request: Request, *more: str) -> F
     canonical.pop("api_key", None)
     # A key pinned to a tenant writes there: the same request of another key is another request.
     digest = hashlib.sha256(chain.canonical([operation, ctx.caller.tenant_id, canonical, *more])).digest()
-    return Fingerprint(key, digest)
+    return Fingerprint(_kept_as(ctx, key), digest)
+
+
+def _kept_as(ctx: Context, key: str) -> str:
+    """The key as it is kept. One that is pinned to a tenant has names of its own, apart from all others of the account:
+    else it would be told which of them were used. No caller can send the dot."""
+    return key if ctx.caller.tenant_id is None else f"{ctx.owner.hex()}·{key}"
 
 
 @contextlib.contextmanager

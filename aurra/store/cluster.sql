@@ -104,33 +104,64 @@ SET lock_timeout = '2s'
 -- name: role_facts -> RoleFacts
 -- What the service acts as.
 SELECT r.rolname::text AS name, r.rolsuper AS is_superuser, r.rolbypassrls AS bypasses_policies,
-       EXISTS (SELECT 1 FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
-                AND c.relowner = r.oid) AS owns_tables
+       EXISTS (SELECT 1 FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relowner = r.oid) AS owns_tables,
+       EXISTS (SELECT 1 FROM pg_auth_members m WHERE m.member = r.oid) AS is_member
 FROM pg_roles r WHERE r.rolname = current_user
 
 -- name: unguarded_tables -> TableName
--- Tables with an account that lack ENABLE, FORCE or a policy.
+-- Tables with an account that lack ENABLE, FORCE or a policy, or have a policy of the service's that opens more than the one
+-- account, or the one key that is presented, to be read.
 SELECT c.relname::text AS name
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'company_id' AND NOT a.attisdropped
 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
   AND (NOT (c.relrowsecurity AND c.relforcerowsecurity AND EXISTS (SELECT 1 FROM pg_policy p WHERE p.polrelid = c.oid))
-       -- A policy of the service's that compares with neither the account nor the presented key.
-       OR EXISTS (SELECT 1 FROM pg_policy p WHERE p.polrelid = c.oid
-                   AND p.polroles && ARRAY[0::oid, (SELECT r.oid FROM pg_roles r WHERE r.rolname = 'aurra_app')]
-                   AND coalesce(pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))
-                       !~ '(company_id|key_id) = \(?NULLIF'))
+       OR EXISTS (
+         SELECT 1 FROM pg_policy p
+         CROSS JOIN LATERAL (VALUES (pg_get_expr(p.polqual, p.polrelid), p.polcmd <> 'a'),
+                                    (pg_get_expr(p.polwithcheck, p.polrelid), p.polcmd = 'a')) AS e(text, is_needed)
+         WHERE p.polrelid = c.oid AND p.polpermissive
+           AND p.polroles && ARRAY[0::oid, (SELECT r.oid FROM pg_roles r WHERE r.rolname = 'aurra_app')]
+           AND (e.text IS NOT NULL OR e.is_needed)
+           -- The account, and nothing beside it but what narrows.
+           AND coalesce(e.text, '') !~
+             '^\(\(?company_id = \(NULLIF\(current_setting\(''aurra\.company_id''::text, true\), ''''::text\)\)::uuid\)( AND .+\))?$'
+           AND NOT (p.polcmd = 'r' AND coalesce(e.text, '') =
+                    '(key_id = NULLIF(current_setting(''aurra.key_id''::text, true), ''''::text))')))
 ORDER BY 1
 
 -- name: forbidden_privileges -> TableName
--- Privileges of the service that would let it rewrite the past.
-SELECT format('%s on %s', privilege, t.name) AS name
-FROM unnest(ARRAY['version', 'transaction', 'memory', 'content', 'source', 'slot', 'embedding', 'tombstone', 'receipt',
-                  'receipt_evidence']) AS t(name),
-     unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) AS privilege
-WHERE has_table_privilege('aurra_app', t.name, privilege)
+-- Privileges of the service that would let it rewrite the past, or what the installation is.
+SELECT format('%s on %s', p.privilege, c.relname) AS name
+FROM pg_class c
+CROSS JOIN unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER']) AS p(privilege)
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+  AND (p.privilege IN ('TRUNCATE', 'TRIGGER')
+       OR (p.privilege IN ('UPDATE', 'DELETE') AND c.relname IN (
+             'transaction', 'memory', 'content', 'source', 'slot', 'embedding', 'tombstone', 'receipt', 'receipt_evidence'))
+       OR (p.privilege = 'DELETE' AND c.relname IN ('version', 'ledger'))
+       OR (p.privilege = 'INSERT' AND c.relname IN ('tombstone', 'ledger'))
+       OR (p.privilege IN ('INSERT', 'UPDATE', 'DELETE') AND c.relname IN ('account', 'plan', 'service_secret', 'migration')))
+  AND (has_table_privilege('aurra_app', c.oid, p.privilege)
+       OR (p.privilege IN ('INSERT', 'UPDATE') AND has_any_column_privilege('aurra_app', c.oid, p.privilege)))
 UNION ALL
 SELECT format('UPDATE of version.%s', a.attname)
 FROM pg_attribute a
 WHERE a.attrelid = 'version'::regclass AND a.attnum > 0 AND NOT a.attisdropped
   AND a.attname NOT IN ('tx_to', 'tx_to_at', 'replaced_by') AND has_column_privilege('aurra_app', 'version', a.attname, 'UPDATE')
+ORDER BY 1
+
+-- name: ways_around -> TableName
+-- What reads with the rights of another role than the service: views that it may read, and functions that it may call without
+-- a search path of their own. What an extension brings says nothing of ours.
+SELECT format('the view %s', c.relname) AS name
+FROM pg_class c
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('v', 'm') AND has_table_privilege('aurra_app', c.oid, 'SELECT')
+  AND NOT coalesce(c.reloptions @> '{security_invoker=true}', false)
+  AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.classid = 'pg_class'::regclass AND d.deptype = 'e')
+UNION ALL
+SELECT format('the function %s', f.proname)
+FROM pg_proc f
+WHERE f.pronamespace = 'public'::regnamespace AND f.prosecdef AND has_function_privilege('aurra_app', f.oid, 'EXECUTE')
+  AND NOT EXISTS (SELECT 1 FROM unnest(f.proconfig) AS s(setting) WHERE s.setting LIKE 'search_path=%')
+  AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = f.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e')
 ORDER BY 1

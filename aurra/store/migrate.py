@@ -53,6 +53,7 @@ class RoleFacts(msgspec.Struct):
     is_superuser: bool
     bypasses_policies: bool
     owns_tables: bool
+    is_member: bool
 
 
 class Migration(msgspec.Struct, frozen=True):
@@ -139,6 +140,8 @@ async def require_safe(dsn: str) -> None:
         role = RoleFacts(*await connection.fetchrow(_Q["role_facts"].sql))
         if role.is_superuser or role.bypasses_policies or role.owns_tables:
             raise CannotStart(f"Refusing to serve: the role {role.name} is a superuser, owns tables, or bypasses RLS.")
+        if role.is_member:
+            raise CannotStart(f"Refusing to serve: the role {role.name} is a member of another, which it could become.")
         await connection.execute(_Q["act_as_login"].sql)
         unguarded = [record["name"] for record in await connection.fetch(_Q["unguarded_tables"].sql)]
         if unguarded:
@@ -146,6 +149,9 @@ async def require_safe(dsn: str) -> None:
         forbidden = [record["name"] for record in await connection.fetch(_Q["forbidden_privileges"].sql)]
         if forbidden:
             raise CannotStart(f"Refusing to serve: aurra_app holds {', '.join(forbidden)}.")
+        ways = [record["name"] for record in await connection.fetch(_Q["ways_around"].sql)]
+        if ways:
+            raise CannotStart(f"Refusing to serve: {', '.join(ways)} may lead past row-level security.")
     finally:
         await connection.close()
 

@@ -77,6 +77,10 @@ class Reach(msgspec.Struct, frozen=True):
     to_tx: int | None
 
 
+class Newest(msgspec.Struct, frozen=True):
+    id: UUID
+
+
 class Added(msgspec.Struct, frozen=True):
     contents: int
 
@@ -225,6 +229,12 @@ async def _unindexed(tx: Transaction, question: Question, lexemes: list[str], fr
         postings={row.lexeme: Posting(row.places or b"", row.times) for row in rows if row.lexeme is not None},
         similarity=similarity,
     )
+
+
+async def find_newest(tx: Transaction, tenant_id: str) -> UUID | None:
+    """The tenant's newest memory; None where it has none."""
+    found = await tx.row(_Q["newest"], Newest, tenant_id=tenant_id)
+    return found and found.id
 
 
 async def spans(tx: Transaction, tenant_id: str, model: str | None) -> list[Span]:

@@ -115,6 +115,11 @@ CROSS JOIN LATERAL (
   WHERE m.company_id = :company_id AND m.tenant_id = :tenant_id AND m.created_at > b.since AND m.created_at <= b.until
   ORDER BY m.created_at, m.id LIMIT :most) AS m
 
+-- name: newest -> Newest
+-- A memory by which the tenant is known to who may read it: the newest.
+SELECT m.id FROM memory m WHERE m.company_id = :company_id AND m.tenant_id = :tenant_id
+ORDER BY m.created_at DESC, m.id DESC LIMIT 1
+
 -- name: spans -> Span
 -- What each segment covers, oldest first, and whether it has the model's vectors.
 SELECT s.id, s.from_tx, s.to_tx, s.contents,

@@ -5,6 +5,7 @@ on a database of the test's own; what must turn red does, and nothing else. time
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -22,6 +23,7 @@ from aurra.store import world as world_store
 from aurra.store.accounts import AccountRow, open_directory
 from aurra.store.verifying import Verdict
 from tests.plain import connected, execute
+from tests.running import running
 
 CLIENTS = 16
 WRITES = 5
@@ -75,18 +77,46 @@ async def race(dsn: str, slots: int) -> Played:
         account = await directory.create_account(f"race {uuid4()}", "enterprise")
         key = (await directory.create_key(account, Terms(scopes=parse_scopes("full")))).raw
         clients = [await stack.enter_async_context(_client(stack, await _service(stack, dsn), key)) for _ in range(2)]
-        for slot in range(slots):
-            memory = (await _write(clients[0], slot)).json()["memory_id"]
-            await clients[0].post(f"/memories/{memory}/retract", json={})
+        await _empty_slots(clients[0], slots)
         stack.enter_context(pytest.MonkeyPatch.context()).setattr(committing, "_alone", counted)
-        answers = [
-            answer
-            for slot in range(slots)
-            for answer in await asyncio.gather(
-                *(_write(clients[n % 2], slot) for n in range(CLIENTS) for _ in range(WRITES))
-            )
-        ]
+        answers = await _answers(clients, slots)
         return await _played(dsn, account, answers, refused, await directory.verify(account))
+
+
+async def race_of_processes(dsn: str, urls: Sequence[str], slots: int) -> Played:
+    """The same between services that are processes, over sockets."""
+    async with contextlib.AsyncExitStack() as stack:
+        directory = await stack.enter_async_context(open_directory(dsn))
+        account = await directory.create_account(f"race {uuid4()}", "enterprise")
+        key = (await directory.create_key(account, Terms(scopes=parse_scopes("full")))).raw
+        headers = {"Authorization": f"Bearer {key}"}
+        clients = [
+            await stack.enter_async_context(
+                httpx2.AsyncClient(base_url=urls[n % len(urls)], headers=headers, timeout=60)
+            )
+            for n in range(CLIENTS)
+        ]
+        await _empty_slots(clients[0], slots)
+        answers = await _answers(clients, slots)
+        return await _played(dsn, account, answers, 0, await directory.verify(account))
+
+
+async def _empty_slots(client: httpx2.AsyncClient, slots: int) -> None:
+    """Each slot is there, and nothing is believed of it."""
+    for slot in range(slots):
+        memory = (await _write(client, slot)).json()["memory_id"]
+        await client.post(f"/memories/{memory}/retract", json={})
+
+
+async def _answers(clients: Sequence[httpx2.AsyncClient], slots: int) -> list[httpx2.Response]:
+    """Slot by slot, all writes into it at once."""
+    return [
+        answer
+        for slot in range(slots)
+        for answer in await asyncio.gather(
+            *(_write(clients[n % len(clients)], slot) for n in range(CLIENTS) for _ in range(WRITES))
+        )
+    ]
 
 
 async def _service(stack: contextlib.AsyncExitStack, dsn: str) -> Any:
@@ -140,6 +170,15 @@ def without_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ledger._Q, "lock", open_query)  # pyright: ignore[reportPrivateUsage]
 
 
+def without_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The head is overwritten, whatever it has become."""
+    query = ledger._Q["apply"]  # pyright: ignore[reportPrivateUsage]
+    before = f"last_tx = ${query.parameters.index('before') + 1}"
+    blind = msgspec.structs.replace(query, sql=query.sql.replace(before, before.replace("last_tx =", "last_tx >=")))
+    assert blind != query
+    monkeypatch.setitem(ledger._Q, "apply", blind)  # pyright: ignore[reportPrivateUsage]
+
+
 def reading_before_locking(monkeypatch: pytest.MonkeyPatch) -> None:
     """The lock and the reading change places: what is believed is older than the lock."""
 
@@ -174,6 +213,36 @@ async def test_without_the_constraint_the_lock_suffices(dsn: str, slots: int, ru
         await without_constraint(own)
         for _ in range(runs):
             require_whole(await race(own, slots), slots)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+async def test_two_processes(dsn: str, tmp_path: Path) -> None:
+    """Two `aurra serve` on one database, ten runs of 200 slots: every write is stored once, with dense numbers, no
+    double belief and chains that verify; in the last runs without the constraint, by the lock alone."""
+    slots, runs, bare = 200, 10, 2
+    async with database(dsn) as own:
+        settings = {"database_url": own, "aurra_embedder": "none"}
+        with running(tmp_path / "one", **settings) as one, running(tmp_path / "two", **settings) as two:
+            for run in range(runs + bare):
+                if run == runs:
+                    await without_constraint(own)
+                require_whole(await race_of_processes(own, (one.url, two.url), slots), slots)
+                print(f"run {run + 1}: {slots * CLIENTS * WRITES} writes")
+
+
+async def test_with_nothing_left_beliefs_numbers_and_chains_break(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No lock, no comparison of the head, no constraint, and numbers that may be taken twice: overlaps, doubled numbers
+    and a chain that does not verify. So each of the three is seen where it is."""
+    without_lock(monkeypatch)
+    without_comparison(monkeypatch)
+    async with database(dsn) as own:
+        await without_constraint(own)
+        await execute(own, "ALTER TABLE transaction DROP CONSTRAINT transaction_pkey CASCADE")
+        played = await race(own, 4)
+    assert played.overlaps > 0
+    assert len(set(played.numbers)) < len(played.numbers)
+    assert played.verdict.first_bad is not None
 
 
 async def test_without_the_lock_numbers_collide_and_the_constraint_stands(

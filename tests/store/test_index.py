@@ -250,6 +250,23 @@ async def test_what_is_written_is_indexed_in_the_background(account: Account, se
     assert sum(span.contents for span in spans) == 200
 
 
+async def test_the_queue_names_no_tenant(account: Account, service: Service, dsn: str) -> None:
+    """Its table is the installation's, without row-level security: a job knows the tenant by a memory's id. Where that
+    was erased, nothing is done; what waits from the release before, which has the name, still is."""
+    tenant = f"tenant {uuid4()}"
+    await tell(account, 0, 60, tenant)
+    await asyncio.gather(*service.tasks)
+    async with connected(dsn) as connection:
+        waiting = [
+            row[0] for row in await connection.fetch("SELECT t::text FROM job t WHERE account = $1", account.row.id)
+        ]
+    assert waiting and not [job for job in waiting if tenant in job]
+    await jobs.run_due(service, account.row.id)
+    assert sum(span.contents for span in await covered(service, account, tenant)) == 60
+    for arguments in (f'{{"memory_id": "{uuid4()}"}}', f'{{"tenant_id": "{tenant}"}}'):
+        await jobs.indexing.index(service, jobs.indexing.Job(uuid4(), account.row.id, "index", arguments, 1))
+
+
 async def test_a_search_that_finds_much_unindexed_has_it_indexed(account: Account, service: Service, dsn: str) -> None:
     """Whatever became of the job that a write asked for."""
     await tell(account, 0, 100)
@@ -368,21 +385,21 @@ async def test_segments_never_count_a_content_twice(account: Account, service: S
 
 
 async def with_vectors(
-    service: Service, account: Account, dsn: str, sizes: dict[str, int], seed: int = 5
+    service: Service, account: Account, dsn: str, sizes: dict[str, int], seed: int = 5, said: str = ""
 ) -> dict[str, tuple[list[str], NDArray[np.float32]]]:
     """Tenants of so many memories, with vectors that are noise about centres, of which no text says anything. By
-    tenant: texts and vectors."""
+    tenant: texts and vectors. The same of the same size in every account, but for what they say."""
     made: dict[str, tuple[list[str], NDArray[np.float32]]] = {}
     generator = np.random.default_rng(seed)
     centres = generator.standard_normal((50, 384))
     for tenant, size in sizes.items():
         for start in range(0, size, 500):
             numbers = range(start, min(size, start + 500))
-            batch = [{"content": f"{tenant} {number}", "tenant_id": tenant} for number in numbers]
+            batch = [{"content": f"{tenant}{said} {number}", "tenant_id": tenant} for number in numbers]
             await account.post("/agent/memories/bulk", memories=batch)
         vectors = centres[generator.integers(0, 50, size)] + generator.standard_normal((size, 384)) * 1.5
         vectors /= np.linalg.norm(vectors, axis=1)[:, None]
-        made[tenant] = [f"{tenant} {number}" for number in range(size)], vectors.astype(np.float32)
+        made[tenant] = [f"{tenant}{said} {number}" for number in range(size)], vectors.astype(np.float32)
         async with connected(dsn) as connection:
             rows = await connection.fetch(
                 "SELECT c.id, c.text FROM content c "
@@ -427,6 +444,7 @@ async def recall(
                 exact_up_to=service.settings.aurra_exact_up_to,
             )
         assert len(found) >= min(10, len(texts))
+        assert {one.text for one in found} <= set(texts)
         nearest: list[str] = [texts[int(place)] for place in np.argsort(-(vectors @ vector))[:10]]
         ranked = sorted(found, key=lambda one: -(one.similarity or -1))[:10]
         shares.append(len({one.text for one in ranked} & set(nearest)) / min(10, len(nearest)))
@@ -475,6 +493,35 @@ async def test_t6_among_a_hundred_thousand(account: Account, service: Service, d
         assert await recall(service, account, tenant, texts, vectors, 50) >= least, tenant
 
 
+AMONG = [
+    pytest.param({"a": 10, "b": 300}, {"d": 1200}, id="short"),
+    pytest.param({"a": 10, "b": 400, "c": 20_000}, {"d": 40_000, "e": 39_590}, id="long", marks=pytest.mark.long),
+]
+
+
+@OWN_VECTORS
+@pytest.mark.parametrize(("asked", "others"), AMONG)
+@pytest.mark.timeout(3600)
+async def test_t6_accounts_among_others(
+    make_account: MakeAccount, service: Service, dsn: str, asked: dict[str, int], others: dict[str, int]
+) -> None:
+    """T6 between accounts: each has a tenant of one name, and all have the same vectors, so that others' are as near to
+    every question as its own. What is found is the account's own, never fewer than there are, and the nearest of it."""
+    made: dict[str, tuple[Account, list[str], NDArray[np.float32]]] = {}
+    for said, size in {**others, **asked}.items():
+        account = await make_account()
+        texts, vectors = (await with_vectors(service, account, dsn, {"t": size}, said=said))["t"]
+        await sketched(service, account, ["t"])
+        made[said] = account, texts, vectors
+    await execute(dsn, "ANALYZE")
+    for said in asked:
+        account, texts, vectors = made[said]
+        least = 0.99 if len(texts) <= 10_000 else 0.95
+        share = await recall(service, account, "t", texts, vectors, 20 if len(texts) < 2000 else 50)
+        print(f"{len(texts)} among {sum(len(one[1]) for one in made.values())}: recall@10 {share:.3f}")
+        assert share >= least, said
+
+
 INDEXES = {
     ("search", "extent"): [("memory_newest", "created_at")],
     ("search", "extent_of_session"): [("memory_by_session", "session_id")],
@@ -486,6 +533,7 @@ INDEXES = {
     ("segments", "sketches"): [("segment_sketch_pkey", "model")],
     ("segments", "unindexed"): [("memory_newest", "created_at"), ("version_opened", "tx_from")],
     ("segments", "reach"): [("memory_newest", "created_at")],
+    ("segments", "newest"): [("memory_newest", "tenant_id")],
 }
 """Of each statement that a search of a large tenant waits for, the indexes that it reads, and by what."""
 
