@@ -133,6 +133,8 @@ class Service(msgspec.Struct, kw_only=True):
     cursor_secret: bytes
     secret_keys: SecretKeys
     clock: Clock = database_clock
+    is_draining: bool = False
+    """Set once the process was told to end: it finishes what was begun, and is not ready for more."""
     callers: Callers = msgspec.field(default_factory=Callers)
     stored_models: StoredModels = msgspec.field(default_factory=StoredModels)
     breaker: Breaker = msgspec.field(default_factory=Breaker)

@@ -1,19 +1,39 @@
-"""The HTTP protocol of the server, with the limits that uvicorn's own lacks: a request's head is small, and arrives."""
+"""The HTTP protocol of the server, with the limits that uvicorn's own lacks: a request's head is small, and arrives; an
+answer is taken; and nobody is cut off when the server ends."""
 
 import asyncio
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 _LONGEST_HEAD = 64 * 1024
 _HEAD_SECONDS = 15.0
+_STALLED_SECONDS = 30.0
+
+
+class WireState(ServerState):
+    """What all connections of the server share."""
+
+    is_ending = False
+
+    def say_goodbye(self) -> None:
+        """From now on every answer closes its connection, and says so."""
+        self.is_ending = True
+        for connection in cast(set[Any], self.connections):
+            if isinstance(connection, LimitedProtocol):
+                connection.close_after_answer()
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """Ends a connection whose request line and headers pass 64 KiB, or are not complete after 15 seconds."""
+    """Ends a connection whose request line and headers pass 64 KiB, or are not complete after 15 seconds; or that takes
+    nothing of its answer for 30."""
 
+    _was_asked = False
     _in_head = False
     _head_bytes = 0
     _timer: asyncio.TimerHandle | None = None
+    _taking: asyncio.TimerHandle | None = None
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -24,6 +44,37 @@ class LimitedProtocol(HttpToolsProtocol):
         """Its head is complete."""
         self._in_head = False
         super().on_headers_complete()
+        self._was_asked = True
+        if isinstance(self.server_state, WireState) and self.server_state.is_ending:
+            self.close_after_answer()
+
+    def close_after_answer(self) -> None:
+        """The answer under way, if there is one, is the connection's last."""
+        if self._was_asked and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+
+    def pause_writing(self) -> None:
+        """The client takes its answer more slowly than it is made."""
+        super().pause_writing()
+        self._watch(self.transport.get_write_buffer_size() + 1)
+
+    def resume_writing(self) -> None:
+        """It has taken most of it."""
+        self._stop_watching()
+        super().resume_writing()
+
+    def _watch(self, left_before: int) -> None:
+        self._stop_watching()
+        left = self.transport.get_write_buffer_size()
+        if left >= left_before:
+            self.transport.abort()
+        else:
+            self._taking = self.loop.call_later(_STALLED_SECONDS, self._watch, left)
+
+    def _stop_watching(self) -> None:
+        if self._taking is not None:
+            self._taking.cancel()
+            self._taking = None
 
     def data_received(self, data: bytes) -> None:
         """Counts what belongs to a head that is not complete yet."""
@@ -41,6 +92,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is timed any more."""
         self._stop_timer()
+        self._stop_watching()
         super().connection_lost(exc)
 
     def _refuse(self, message: str) -> None:
