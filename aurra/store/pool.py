@@ -85,6 +85,10 @@ class Transaction:
         """Runs a statement for its effect."""
         await self._connection.execute(query.sql, *self._bind(query, arguments))
 
+    async def run(self, statement: str, *arguments: Any) -> None:
+        """Runs a statement that a query made of what the catalogue says."""
+        await self._connection.execute(statement, *arguments)
+
     def _bind(self, query: Query, arguments: dict[str, Any]) -> list[Any]:
         return [self.company_id if name == "company_id" else arguments[name] for name in query.parameters]
 

@@ -128,7 +128,7 @@ async def test_workers_are_replaced_and_do_not_outlive_their_parent(tmp_path: Pa
 
 
 def test_workers_that_cannot_serve_stop_the_start_with_the_reason(tmp_path: Path) -> None:
-    """A setting that only a service process finds out about: exit code 1 and its sentence, not one start after another."""
+    """A setting that only a service process finds out about: exit code 1 and its sentence, no start after start."""
     settings: dict[str, Any] = {"aurra_home": tmp_path / "home", "aurra_embedder": "none", "aurra_workers": 2}
     with (
         pytest.raises(RuntimeError, match="AURRA_LLM_PROVIDER"),
