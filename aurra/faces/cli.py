@@ -330,9 +330,10 @@ def erase(finish: bool) -> None:
 
 
 @main.command()
-def doctor() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print {ok, findings: [{check, ok, account, what}]}.")
+def doctor(as_json: bool) -> None:
     """Check the installation and the invariants of its data; exit code 1 if something is wrong."""
-    if not run(examining.examine(read_settings())):
+    if not run(examining.examine(read_settings(), as_json=as_json)):
         sys.exit(1)
 
 

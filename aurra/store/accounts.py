@@ -11,7 +11,8 @@ import msgspec
 from aurra import chain, keys, plans
 from aurra.errors import CannotStart
 from aurra.sealing import CannotOpen, KeyRing
-from aurra.store import ledger, pool, providers, verifying
+from aurra.store import invariants, ledger, pool, providers, verifying
+from aurra.store.invariants import Broken
 from aurra.store.pool import Transaction
 from aurra.store.queries import load
 from aurra.store.verifying import Verdict
@@ -169,6 +170,16 @@ class Directory:
         await pool.register_vector(self._connection)
         async with self._act(account.id, isolation="repeatable_read") as tx:
             return await verifying.verify(tx)
+
+    async def now(self) -> dt.datetime:
+        """The database's clock."""
+        async with self._act() as tx:
+            return await now(tx)
+
+    async def check(self, account: AccountRow | None, name: str, at: dt.datetime) -> Broken:
+        """What breaks an invariant, of the account or, without one, of the whole database."""
+        async with self._act(account.id if account else None) as tx:
+            return await invariants.check(tx, name, at)
 
     @contextlib.asynccontextmanager
     async def act_on(self, account: AccountRow) -> AsyncGenerator[Transaction]:
