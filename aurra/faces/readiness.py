@@ -14,7 +14,7 @@ from aurra.errors import Unavailable
 from aurra.providers.embed.in_use import Unopened
 from aurra.store import health
 
-_LOOK_SECONDS = 2.0
+_LOOK_SECONDS = 2.5
 _KEPT_SECONDS = 0.5
 
 
@@ -65,7 +65,7 @@ class Readiness:
         except Unavailable as error:
             database = str(error).removesuffix("; nothing was stored.").removesuffix(".")
         except TimeoutError:
-            database = f"it does not answer within {_LOOK_SECONDS:.0f} seconds"
+            database = f"it does not answer within {_LOOK_SECONDS:g} seconds"
         except Exception as error:
             # Whatever it is, nobody would be answered.
             database = f"it refuses the service ({type(error).__name__})"

@@ -45,8 +45,9 @@ _LOCAL = (
 _READ = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_LOCAL}"
 _WRITE = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {_LOCAL}"
 
-# Classes of SQLSTATE that mean "not now": connection, resources, operator intervention, lock, deadlock, serialization.
-_AWAY = ("08", "53", "57", "55P03", "40")
+# Classes of SQLSTATE that mean "not now": connection, resources, operator intervention, the operating system, lock,
+# deadlock, serialization.
+_AWAY = ("08", "53", "57", "58", "55P03", "40")
 # Data that cannot be stored: wrong or out of range (22), past a limit of the program (54).
 _UNSTORABLE = ("22", "54")
 

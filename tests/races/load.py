@@ -23,17 +23,18 @@ class Load:
         self.url = url
         self.key = key
         self.acknowledged: dict[str, str] = {}
+        self.padding = ""
         self.outcomes: Counter[str] = Counter()
         self.without_retry_after = 0
         self.slowest = 0.0
-        self.last_success = time.monotonic()
+        self.successes: list[float] = []
         self.stopping = asyncio.Event()
 
     async def write(self, number: int, *, keeps_connection: bool) -> None:
         """Writes until told to stop; the last write is carried to its acknowledgement."""
         async with self._client() as kept:
             while not self.stopping.is_set():
-                content, key = f"writer {number}: {uuid4()}", uuid4().hex
+                content, key = f"writer {number}: {uuid4()}{self.padding}", uuid4().hex
                 while (answer := await self._try_write(kept if keeps_connection else None, content, key)) is None:
                     await asyncio.sleep(0.02)
                 self.acknowledged[content] = answer.json()["memory_id"]
@@ -44,6 +45,10 @@ class Load:
             while not self.stopping.is_set():
                 await self._try(client, "GET", "/agent/memories?limit=3", {})
                 await asyncio.sleep(0.02)
+
+    def first_success_after(self, instant: float) -> float:
+        """Seconds from the instant to the first answer after it."""
+        return min(success for success in self.successes if success >= instant) - instant
 
     async def _try_write(self, client: httpx2.AsyncClient | None, content: str, key: str) -> httpx2.Response | None:
         if client is not None:
@@ -65,7 +70,7 @@ class Load:
             self.slowest = max(self.slowest, time.monotonic() - began)
         self.outcomes[str(answer.status_code)] += 1
         if answer.status_code == 200:
-            self.last_success = time.monotonic()
+            self.successes.append(time.monotonic())
             return answer
         self.without_retry_after += answer.status_code == 503 and "Retry-After" not in answer.headers
         return None

@@ -29,16 +29,16 @@ async def home(path: Path) -> AsyncGenerator[tuple[dict[str, Any], str]]:
         await asyncio.to_thread(postgres.close)
 
 
-@pytest.mark.parametrize("ends", [pytest.param(2, id="short"), pytest.param(20, id="long", marks=pytest.mark.long)])
+@pytest.mark.parametrize("ends", [pytest.param(1, id="short"), pytest.param(20, id="long", marks=pytest.mark.long)])
 async def test_a_service_that_ends_cuts_nobody_off(tmp_path: Path, ends: int) -> None:
-    """SIGTERM under load, by turns with one process and with two: clients that keep their connection and clients that
+    """SIGTERM under load, by turns with two processes and with one: clients that keep their connection and clients that
     make one each time see answers, or that nobody listens; never a reset. What was acknowledged is there."""
     async with home(tmp_path / "home") as (settings, dsn):
         load = Load("", await new_key(dsn))
 
         async def end_again_and_again() -> None:
             for number in range(ends):
-                with running(tmp_path / "log", f"--workers={number % 2 + 1}", **settings) as service:
+                with running(tmp_path / "log", f"--workers={2 - number % 2}", **settings) as service:
                     load.url = service.url
                     await written(load, 40)
                     assert await asyncio.to_thread(service.stop) == 0
@@ -127,6 +127,7 @@ async def test_workers_are_replaced_and_do_not_outlive_their_parent(tmp_path: Pa
     assert not (tmp_path / "home" / "postgres" / "data" / "postmaster.pid").exists(), "the last one out stops it"
 
 
+@pytest.mark.long
 def test_workers_that_cannot_serve_stop_the_start_with_the_reason(tmp_path: Path) -> None:
     """A setting that only a service process finds out about: exit code 1 and its sentence, no start after start."""
     settings: dict[str, Any] = {"aurra_home": tmp_path / "home", "aurra_embedder": "none", "aurra_workers": 2}
