@@ -9,7 +9,6 @@ from uvicorn.server import ServerState
 
 _LONGEST_HEAD = 64 * 1024
 _HEAD_SECONDS = 15.0
-_STALLED_SECONDS = 30.0
 
 
 class WireState(ServerState):
@@ -29,6 +28,7 @@ class LimitedProtocol(HttpToolsProtocol):
     """Ends a connection whose request line and headers pass 64 KiB, or are not complete after 15 seconds; or that takes
     nothing of its answer for 30."""
 
+    stalled_seconds = 30.0
     _was_asked = False
     _in_head = False
     _head_bytes = 0
@@ -69,7 +69,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if left >= left_before:
             self.transport.abort()
         else:
-            self._taking = self.loop.call_later(_STALLED_SECONDS, self._watch, left)
+            self._taking = self.loop.call_later(self.stalled_seconds, self._watch, left)
 
     def _stop_watching(self) -> None:
         if self._taking is not None:

@@ -117,6 +117,11 @@ class Database:
             raise ValueError("a key id is alphanumeric")
         return Opening(self._pool, _READ, f"SET LOCAL aurra.key_id = '{key_id}'", UUID(int=0))
 
+    @property
+    def size(self) -> int:
+        """How many connections are open."""
+        return self._pool.get_size()
+
     async def is_ready(self) -> bool:
         """Whether a connection answers within two seconds."""
         try:
