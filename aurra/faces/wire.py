@@ -9,6 +9,8 @@ from uvicorn.server import ServerState
 
 _LONGEST_HEAD = 64 * 1024
 _HEAD_SECONDS = 15.0
+_FIRST_REQUEST_SECONDS = 1.0
+"""For the first request of a connection that was let in just before the server ends."""
 
 
 class WireState(ServerState):
@@ -52,6 +54,17 @@ class LimitedProtocol(HttpToolsProtocol):
         """The answer under way, if there is one, is the connection's last."""
         if self._was_asked and not self.cycle.response_complete:
             self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """The server ends: an idle connection is closed. One whose request is still on its way gets its answer."""
+        if self._was_asked and not self._in_head:
+            super().shutdown()
+        elif not self._in_head:
+            self.loop.call_later(_FIRST_REQUEST_SECONDS, self._close_unasked)
+
+    def _close_unasked(self) -> None:
+        if not (self._was_asked or self._in_head or self.transport.is_closing()):
+            self.transport.close()
 
     def pause_writing(self) -> None:
         """The client takes its answer more slowly than it is made."""
