@@ -16,6 +16,7 @@ from aurra import __version__, jobs, networks, rates
 from aurra.context import Clock, Service, database_clock
 from aurra.errors import AurraError, BadRequest, CannotStart, NotFound, Unavailable
 from aurra.faces import limits, openapi, rest
+from aurra.faces.readiness import Readiness
 from aurra.ops import OPERATIONS, last_uses
 from aurra.ops.following import follow, open_first
 from aurra.ops.limiting import give_back
@@ -108,6 +109,7 @@ async def _require_model(settings: Settings) -> None:
 
 def build_app(service: Service) -> Litestar:
     """The ASGI application over a running service."""
+    readiness = Readiness(service)
 
     @get("/", include_in_schema=False)
     async def index(request: AnyRequest) -> Response[bytes]:
@@ -123,7 +125,7 @@ def build_app(service: Service) -> Litestar:
 
     @get("/health/ready", include_in_schema=False)
     async def ready(request: AnyRequest) -> Response[bytes]:
-        return await rest.respond(request, lambda id_: _ready(service, id_))
+        return await rest.respond(request, lambda id_: _ready(readiness, id_))
 
     return Litestar(
         [index, document, live, ready, *rest.handlers(service, list(OPERATIONS.values()))],
@@ -142,10 +144,12 @@ async def _json(value: object, request_id: str) -> Response[bytes]:
     return Response(msgspec.json.encode(value), media_type="application/json", headers={"X-Request-Id": request_id})
 
 
-async def _ready(service: Service, request_id: str) -> Response[bytes]:
-    if not await service.database.is_ready():
-        raise Unavailable("The database does not answer.")
-    return await _json({"status": "ready", "version": __version__}, request_id)
+async def _ready(readiness: Readiness, request_id: str) -> Response[bytes]:
+    found = await readiness.look()
+    if not found.is_ready:
+        wrong = "; ".join(f"{part}: {said}" for part, said in found.parts.items() if said != "ok")
+        raise Unavailable(f"Not ready. {wrong}.", extra={"parts": found.parts})
+    return await _json({"status": "ready", "version": __version__, "parts": found.parts}, request_id)
 
 
 def _refused(request: AnyRequest, error: Exception) -> Response[bytes]:

@@ -193,6 +193,8 @@ class Service(msgspec.Struct, kw_only=True):
     clock: Clock = database_clock
     trusted_proxies: Networks = ()
     """Whose X-Forwarded-For is believed."""
+    is_draining: bool = False
+    """Set once the process was told to end: it finishes what was begun, and is not ready for more."""
     callers: Callers = msgspec.field(default_factory=Callers)
     last_uses: LastUses = msgspec.field(default_factory=LastUses)
     stored_models: StoredModels = msgspec.field(default_factory=StoredModels)

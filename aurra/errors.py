@@ -192,8 +192,15 @@ class Unavailable(AurraError):
 
     default_code = "unavailable"
 
-    def __init__(self, detail: str | dict[str, Any], *, code: str | None = None, retry_after: int | None = 1) -> None:
-        super().__init__(detail, code=code, retry_after=retry_after)
+    def __init__(
+        self,
+        detail: str | dict[str, Any],
+        *,
+        code: str | None = None,
+        retry_after: int | None = 1,
+        extra: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail, code=code, retry_after=retry_after, extra=extra)
 
 
 class ProviderError(Unavailable):

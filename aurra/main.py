@@ -6,34 +6,45 @@ import importlib
 import importlib.util
 import logging
 import shutil
-import signal
 import socket
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import AsyncGenerator, Callable
 
 import click
 import structlog
-import uvicorn
 
 from aurra.app import build_app, open_service, working
 from aurra.errors import CannotStart
-from aurra.faces import cli, story
-from aurra.faces.wire import LimitedProtocol
+from aurra.faces import cli, story, workers
+from aurra.faces.draining import Server
 from aurra.keys import SCOPES, Terms
 from aurra.settings import Settings, read_settings
 from aurra.store import migrate, provision
 from aurra.store.accounts import Directory, open_directory
 
 main = cli.main
-_DRAIN_SECONDS = 25
 
 
 @main.command()
 @click.option("--first-key", is_flag=True, help="Where there is no account, make one and print its key.")
-def serve(first_key: bool) -> None:
+@click.option("--workers", "count", type=click.IntRange(1, 64), help="Service processes; else AURRA_WORKERS.")
+def serve(first_key: bool, count: int | None) -> None:
     """Serve on AURRA_HOST and PORT until interrupted; applies pending migrations first."""
+    settings = read_settings()
+    if (count or settings.aurra_workers) > 1:
+        asyncio.run(_lead(settings, count or settings.aurra_workers, first_key=first_key))
+        return
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(read_settings(), first_key=first_key))
+        runner.run(_serve(settings, first_key=first_key))
+
+
+@main.command(hidden=True)
+@click.option("--listener", type=int, required=True)
+@click.option("--line", type=int, required=True)
+def worker(listener: int, line: int) -> None:
+    """One of several service processes; `aurra serve --workers` starts them."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_work(read_settings(), workers.inherited_listener(listener), workers.Line(line)))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -62,8 +73,33 @@ async def _seed(settings: Settings, name: str) -> None:
 async def _serve(settings: Settings, *, first_key: bool) -> None:
     _configure_logs(settings)
     listener = _listen(settings)
-    host, port = listener.getsockname()[:2]
-    url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - compared, not bound
+    async with _prepared(settings, listener, first_key=first_key) as dsn, _server(settings, dsn) as server:
+        click.echo(f"Aurra: serving on {_address(listener)} (Ctrl-C stops it)")
+        await server.serve(sockets=[listener])
+
+
+async def _lead(settings: Settings, count: int, *, first_key: bool) -> None:
+    """The parent of several workers: it prepares the database and listens, and they serve."""
+    _configure_logs(settings)
+    listener = _listen(settings)
+    said = f"Aurra: serving on {_address(listener)} with {count} workers (Ctrl-C stops them)"
+    async with _prepared(settings, listener, first_key=first_key):
+        await workers.Parent(count, listener, lambda: click.echo(said)).lead()
+
+
+async def _work(settings: Settings, listener: socket.socket, line: workers.Line) -> None:
+    _configure_logs(settings)
+    async with provision.database(settings, prepare=False) as dsn, _server(settings, dsn) as server:
+        # Another goes on with the socket, until the parent says otherwise.
+        server.is_alone = False
+        with line.heeded(server):
+            line.tell_serving()
+            await server.serve(sockets=[listener])
+
+
+@contextlib.asynccontextmanager
+async def _prepared(settings: Settings, listener: socket.socket, *, first_key: bool) -> AsyncGenerator[str]:
+    """The URL of the database, migrated, with a first key where that is asked for."""
     click.echo(f"Aurra: starting on {'DATABASE_URL' if settings.dsn else f'the embedded database in {settings.home}'}")
     async with provision.database(settings, prepare=False) as dsn:
         # Where nothing is pending, a login that only has the role aurra_app is enough.
@@ -72,44 +108,26 @@ async def _serve(settings: Settings, *, first_key: bool) -> None:
             click.echo(f"Aurra: applied {name}")
         if first_key:
             async with open_directory(dsn) as directory:
-                click.echo(await _welcome(directory, url))
-        async with (
-            open_service(settings, dsn) as service,
-            provision.kept_alive(settings, service.database),
-            working(service),
-        ):
-            config = uvicorn.Config(
-                build_app(service),
-                http=LimitedProtocol,
-                log_config=None,
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                # Whom to believe is AURRA_TRUSTED_PROXIES; uvicorn itself would believe whoever is on this machine.
-                proxy_headers=False,
-                lifespan="off",
-                timeout_graceful_shutdown=_DRAIN_SECONDS,
-                timeout_keep_alive=65,
-            )
-            click.echo(f"Aurra: serving on http://{host}:{port} (Ctrl-C stops it)")
-            await _Server(config).serve(sockets=[listener])
+                click.echo(await _welcome(directory, _address(listener, reached=True)))
+        yield dsn
 
 
-class _Server(uvicorn.Server):
-    """uvicorn that ends by returning. Its own way is to raise the signal again, which would kill the process before the
-    embedded database is stopped."""
+@contextlib.asynccontextmanager
+async def _server(settings: Settings, dsn: str) -> AsyncGenerator[Server]:
+    """A server over a running service, which does its jobs and keeps an embedded database alive."""
+    async with (
+        open_service(settings, dsn) as service,
+        provision.kept_alive(settings, service.database),
+        working(service),
+    ):
+        yield Server(service, build_app(service))
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        """The first SIGTERM or SIGINT drains, a second one stops waiting."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
-            yield
-        finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
+
+def _address(listener: socket.socket, *, reached: bool = False) -> str:
+    """Where it listens; or an address at which a client of this machine reaches that."""
+    host, port = listener.getsockname()[:2]
+    everywhere = reached and host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+    return f"http://{'127.0.0.1' if everywhere else host}:{port}"
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -19,6 +19,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     aurra_home: Annotated[str, Meta(description="Directory of the embedded database.")] = ""
     aurra_host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Meta(description="Port to listen on.")] = 8000
+    aurra_workers: Annotated[int, Meta(description="Service processes of `aurra serve`.")] = 1
     database_url: Annotated[
         str, Meta(description="PostgreSQL ≥ 16 with pgvector and btree_gist, instead of the embedded one.")
     ] = ""
@@ -93,6 +94,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         raise CannotStart(f"{name}={environment.get(name, '')!r} cannot be used: it must be {wanted}.") from error
     if not 0 <= settings.port <= 65535:
         raise CannotStart(f"PORT={settings.port} is not a port: use 0 to 65535.")
+    if not 1 <= settings.aurra_workers <= 64:
+        raise CannotStart(f"AURRA_WORKERS={settings.aurra_workers} cannot be used: 1 to 64.")
     if not 0 < settings.aurra_llm_budget_seconds <= 600:
         raise CannotStart(
             f"AURRA_LLM_BUDGET_SECONDS={settings.aurra_llm_budget_seconds:g} cannot be used: more than 0, at most 600."

@@ -22,10 +22,11 @@ async def connected(dsn: str) -> AsyncGenerator[Any]:
 
 
 @contextlib.asynccontextmanager
-async def own_database(dsn: str) -> AsyncGenerator[str]:
-    """The URL of an empty database on the same server, gone afterwards."""
+async def own_database(dsn: str, template: str | None = None) -> AsyncGenerator[str]:
+    """The URL of a database on the same server, gone afterwards: empty, or a copy of the one of another URL."""
     name = f"own_{uuid4().hex}"
-    await execute(dsn, f"CREATE DATABASE {name}")
+    like = "" if template is None else " TEMPLATE " + template.partition("@/")[2].partition("?")[0]
+    await execute(dsn, f"CREATE DATABASE {name}{like}")
     try:
         yield dsn.replace("/aurra?", f"/{name}?")
     finally:

@@ -1,4 +1,5 @@
-"""The operator's commands: migrate, accounts, keys, embeddings, secrets, doctor, conformance. `main.py` adds `serve`.
+"""The operator's commands: migrate, accounts, keys, embeddings, secrets, backups, doctor, conformance. `main.py` adds
+`serve`.
 
 They work while it runs.
 """
@@ -8,6 +9,7 @@ import datetime as dt
 import re
 import sys
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
@@ -21,7 +23,7 @@ from aurra.conformance.expecting import KeyRefused, Unreachable
 from aurra.conformance.law import Law
 from aurra.conformance.laws import ALL
 from aurra.errors import BadRequest, CannotStart, Unavailable
-from aurra.faces import examining, key_lines, switching
+from aurra.faces import examining, key_lines, safekeeping, switching
 from aurra.faces.switching import Progress
 from aurra.plans import UNLIMITED
 from aurra.settings import read_settings
@@ -371,10 +373,74 @@ def prune_embeddings(as_json: bool) -> None:
     run(switching.prune(read_settings(), Progress(as_json=as_json)))
 
 
+_file = click.Path(path_type=Path, dir_okay=False)
+
+
 @main.command()
-def doctor() -> None:
+@click.argument("file", type=_file)
+def backup(file: Path) -> None:
+    """Write everything that is stored into one file, as of one instant; the service goes on meanwhile.
+
+    It holds memories, keys' hashes and the installation's secrets. AURRA_HOME/secret-keys is not in it.
+    """
+    run(safekeeping.backup(read_settings(), file))
+
+
+@main.command()
+@click.argument("file", type=_file)
+@click.option("--replace", "replaces", is_flag=True, help="Put it in the place of what the database holds.")
+@click.option(
+    "--erasures-from",
+    "known_from",
+    type=_file,
+    multiple=True,
+    help="What `aurra erasures export` wrote; may be repeated.",
+)
+@click.option("--without-erasures", is_flag=True, help="Restore although nothing is known of later erasures.")
+def restore(file: Path, replaces: bool, known_from: tuple[Path, ...], without_erasures: bool) -> None:
+    """Make the database what a backup holds: all of it or nothing, verified. The service must be stopped.
+
+    What was erased since the backup is erased again: known from the database that is replaced, and from the files
+    given. Keys stay as they stand there: revoked ones revoked, newer ones valid.
+    """
+    run(
+        safekeeping.restore(
+            read_settings(), file, replaces=replaces, known_from=known_from, without_erasures=without_erasures
+        )
+    )
+
+
+@main.group("erasures")
+def erasures_group() -> None:
+    """Erasures: what a restored backup must not bring back."""
+
+
+@erasures_group.command("export")
+@click.argument("file", type=_file)
+def export_erasures(file: Path) -> None:
+    """Write what was erased so far, by its ids, and how keys stand; for a restore where this database is lost."""
+    run(safekeeping.export_erasures(read_settings(), file))
+
+
+@main.command()
+@click.option("--finish", is_flag=True, help="Needed: the operations erase by themselves, this ends it on disk.")
+def erase(finish: bool) -> None:
+    """Make what was erased unreadable in the database's files as well: tables are written anew, the log is left.
+
+    Says what it cannot reach: replicas, archives, backups.
+    """
+    if not finish:
+        raise click.UsageError(
+            "Give --finish; memories are erased by POST /memories/{memory_id}/erase and /agent/erase."
+        )
+    run(safekeeping.finish_erasing(read_settings()))
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print {ok, findings: [{check, ok, account, what}]}.")
+def doctor(as_json: bool) -> None:
     """Check the installation and the invariants of its data; exit code 1 if something is wrong."""
-    if not run(examining.examine(read_settings())):
+    if not run(examining.examine(read_settings(), as_json=as_json)):
         sys.exit(1)
 
 

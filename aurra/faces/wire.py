@@ -1,11 +1,12 @@
 """The HTTP protocol of the server, with the limits that uvicorn's own lacks: what a client sends is small and arrives,
-and what it is sent it reads."""
+and what it is sent it reads. And nobody is cut off when the server ends."""
 
 import asyncio
-from typing import Literal
+from typing import Any, Literal, cast
 from uuid import uuid4
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from aurra.errors import AurraError, BadRequest, TooSlow
 from aurra.faces import problems
@@ -14,13 +15,29 @@ _LONGEST_HEAD = 64 * 1024
 _HEAD_SECONDS = 15.0
 _BODY_SECONDS = 12.0
 """A little more than the application waits, which then answers itself."""
-_READ_SECONDS = 12.0
+_FIRST_REQUEST_SECONDS = 1.0
+"""For the first request of a connection that was let in just before the server ends."""
+
+
+class WireState(ServerState):
+    """What all connections of the server share."""
+
+    is_ending = False
+
+    def say_goodbye(self) -> None:
+        """From now on every answer closes its connection, and says so."""
+        self.is_ending = True
+        for connection in cast(set[Any], self.connections):
+            if isinstance(connection, LimitedProtocol):
+                connection.close_after_answer()
 
 
 class LimitedProtocol(HttpToolsProtocol):
     """Ends a connection whose request line and headers pass 64 KiB or are not complete after 15 seconds, whose body is
     not after 12, and one that takes nothing of what it is sent for 12."""
 
+    stalled_seconds = 12.0
+    _was_asked = False
     _awaits: Literal["head", "body", "nothing"] = "head"
     _head_bytes = 0
     _arrival: asyncio.TimerHandle | None = None
@@ -41,6 +58,9 @@ class LimitedProtocol(HttpToolsProtocol):
         self._awaits = "body"
         self._start(_BODY_SECONDS)
         super().on_headers_complete()
+        self._was_asked = True
+        if isinstance(self.server_state, WireState) and self.server_state.is_ending:
+            self.close_after_answer()
 
     def on_message_complete(self) -> None:
         """All of it is there."""
@@ -70,15 +90,43 @@ class LimitedProtocol(HttpToolsProtocol):
             self._stop_arrival()
 
     def pause_writing(self) -> None:
-        """The client does not take what it is sent."""
+        """The client takes its answer more slowly than it is made."""
         super().pause_writing()
-        if self._departure is None:
-            self._departure = self.loop.call_later(_READ_SECONDS, self.transport.abort)
+        self._watch(self.transport.get_write_buffer_size() + 1)
 
     def resume_writing(self) -> None:
-        """It does again."""
+        """It has taken most of it."""
         self._stop_departure()
         super().resume_writing()
+
+    def _watch(self, left_before: int) -> None:
+        self._stop_departure()
+        left = self.transport.get_write_buffer_size()
+        if left >= left_before:
+            self.transport.abort()
+        else:
+            self._departure = self.loop.call_later(self.stalled_seconds, self._watch, left)
+
+    def _stop_departure(self) -> None:
+        if self._departure is not None:
+            self._departure.cancel()
+            self._departure = None
+
+    def close_after_answer(self) -> None:
+        """The answer under way, if there is one, is the connection's last."""
+        if self._was_asked and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """The server ends: an idle connection is closed. One whose request is still on its way gets its answer."""
+        if self._was_asked and not self._is_in_head:
+            super().shutdown()
+        elif not self._is_in_head:
+            self.loop.call_later(_FIRST_REQUEST_SECONDS, self._close_unasked)
+
+    def _close_unasked(self) -> None:
+        if not (self._was_asked or self._is_in_head or self.transport.is_closing()):
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is timed any more."""
@@ -89,6 +137,11 @@ class LimitedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """What is no HTTP, in the form of every other error."""
         self._refuse(BadRequest("The request is not HTTP that can be read."))
+
+    @property
+    def _is_in_head(self) -> bool:
+        """Whether a request was begun, and its head is not complete."""
+        return self._awaits == "head" and self._head_bytes > 0
 
     @property
     def _is_idle(self) -> bool:
@@ -140,8 +193,3 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._arrival is not None:
             self._arrival.cancel()
             self._arrival = None
-
-    def _stop_departure(self) -> None:
-        if self._departure is not None:
-            self._departure.cancel()
-            self._departure = None

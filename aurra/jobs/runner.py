@@ -1,14 +1,15 @@
 """The worker: claims jobs one after the other, runs each by its kind, and tries again what failed, ever later."""
 
 import asyncio
+import contextlib
 import datetime as dt
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from uuid import UUID
 
 import structlog
 
 from aurra.context import Service
-from aurra.errors import AurraError
+from aurra.errors import AurraError, Unavailable
 from aurra.store import jobs
 from aurra.store.jobs import Job
 
@@ -46,13 +47,14 @@ async def work(service: Service) -> None:
             await asyncio.sleep(_IDLE_SECONDS)
 
 
-async def run_due(service: Service, account: UUID | None = None) -> int:
+async def run_due(service: Service, account: UUID | None = None, lease: dt.timedelta = LEASE) -> int:
     """Runs what is due now, of every account or of one; how many jobs were tried."""
     tried = 0
-    while (job := await jobs.claim(service.database, LEASE, account)) is not None:
+    while (job := await jobs.claim(service.database, lease, account)) is not None:
         tried += 1
         try:
-            await KINDS[job.kind](service, job)
+            async with _leased(service, job, lease):
+                await KINDS[job.kind](service, job)
         except Exception as error:
             # Whatever it is, the next job must not wait for it; it is told, and tried again.
             why = _why(error)
@@ -61,6 +63,25 @@ async def run_due(service: Service, account: UUID | None = None) -> int:
         else:
             await jobs.finish(service.database, job)
     return tried
+
+
+@contextlib.asynccontextmanager
+async def _leased(service: Service, job: Job, lease: dt.timedelta) -> AsyncGenerator[None]:
+    """However long the job takes, no other process takes it up meanwhile."""
+    renewing = asyncio.create_task(_renew(service, job, lease))
+    try:
+        yield
+    finally:
+        renewing.cancel()
+        await asyncio.wait((renewing,))
+
+
+async def _renew(service: Service, job: Job, lease: dt.timedelta) -> None:
+    while True:
+        await asyncio.sleep(lease.total_seconds() / 3)
+        # Where the database is away the lease may run out: each kind bears to be run twice.
+        with contextlib.suppress(Unavailable):
+            await jobs.renew(service.database, job, lease)
 
 
 def _why(error: Exception) -> str:

@@ -101,7 +101,7 @@ def _decide(ctx: Context, request: Erase | EraseMatching, choose: Choose, memory
     async def decide(tx: Transaction, head: Head) -> Decision:
         chosen = await choose(tx)
         rows = await chain_store.rows_of(tx, chosen.memories, chosen.turns)
-        changes = Changes(erasure=_erasure(ctx, rows, chosen.tenant))
+        changes = Changes(erasure=erasure_of(ctx.company_id, rows, chosen.tenant))
         if _is_empty(chosen, rows):
             changes = Changes()
         if chosen.tenant is not None and not request.dry_run:
@@ -122,7 +122,8 @@ def _is_empty(chosen: Chosen, rows: Rows) -> bool:
     return not (rows.memories or rows.sources or chosen.is_quoted)
 
 
-def _erasure(ctx: Context, rows: Rows, tenant: str | None) -> Erasure:
+def erasure_of(company_id: UUID, rows: Rows, tenant: str | None = None) -> Erasure:
+    """What goes with all of these rows; with `tenant`, everything that has its name."""
     tenants = {row.id: row.tenant_id for row in rows.memories}
     return Erasure(
         memories=list(tenants),
@@ -130,7 +131,7 @@ def _erasure(ctx: Context, rows: Rows, tenant: str | None) -> Erasure:
         sources=[row.id for row in rows.sources],
         slots=[row.id for row in rows.slots],
         tombstones=erasing.tombstones(
-            ctx.company_id,
+            company_id,
             _written(rows),
             [(row.id, row.reason_hash) for row in rows.reasons],
             tenants.__getitem__,

@@ -11,8 +11,9 @@ import msgspec
 from aurra import chain, keys, plans
 from aurra.errors import CannotStart
 from aurra.sealing import CannotOpen, KeyRing
-from aurra.store import api_keys, pool, providers, signing, verifying
+from aurra.store import api_keys, invariants, pool, providers, signing, verifying
 from aurra.store import plans as plans_store
+from aurra.store.invariants import Broken
 from aurra.store.plans import Change, PlanRow
 from aurra.store.pool import Transaction
 from aurra.store.queries import load
@@ -239,6 +240,11 @@ class Directory:
         await pool.register_vector(self._connection)
         async with self._act(account.id, isolation="repeatable_read") as tx:
             return await verifying.verify(tx)
+
+    async def check(self, account: AccountRow | None, name: str, at: dt.datetime) -> Broken:
+        """What breaks an invariant, of the account or, without one, of the whole database."""
+        async with self._act(account.id if account else None) as tx:
+            return await invariants.check(tx, name, at)
 
     @contextlib.asynccontextmanager
     async def act_on(self, account: AccountRow) -> AsyncGenerator[Transaction]:

@@ -81,6 +81,10 @@ SELECT to_regclass('public.migration') IS NOT NULL AS granted
 -- What was applied, oldest first.
 SELECT name, checksum FROM migration ORDER BY name
 
+-- name: applied_names -> TableName
+-- Which migrations this database has.
+SELECT name FROM migration ORDER BY name
+
 -- name: register_migration
 -- Remembers a file and what it was.
 INSERT INTO migration (name, checksum) VALUES (:name, :checksum)

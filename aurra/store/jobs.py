@@ -34,6 +34,12 @@ async def claim(database: Database, lease: dt.timedelta, account: UUID | None = 
         return await tx.row(_Q["claim"], Job, lease=lease, account=account)
 
 
+async def renew(database: Database, job: Job, lease: dt.timedelta) -> None:
+    """Nobody else gets the job while the lease lasts from now on, if nobody has got it already."""
+    async with database.begin(_NOBODY) as tx:
+        await tx.execute(_Q["renew"], id=job.id, attempts=job.attempts, lease=lease)
+
+
 async def finish(database: Database, job: Job) -> None:
     """The job is done, and gone."""
     async with database.begin(_NOBODY) as tx:

@@ -10,6 +10,10 @@ WHERE id = (
   ORDER BY j.run_at, j.id LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING id, account, kind, arguments::text AS arguments, attempts
 
+-- name: renew
+-- The lease of a job that is still being done by whoever claimed it then.
+UPDATE job SET leased_until = clock_timestamp() + :lease::interval WHERE id = :id AND attempts = :attempts
+
 -- name: finish
 -- A job that is done.
 DELETE FROM job WHERE id = :id

@@ -103,9 +103,7 @@ async def migrate(dsn: str, directory: Path = DIRECTORY) -> list[str]:
     """
     connection = await pool.connect(dsn)
     try:
-        await _require_server(connection)
-        await connection.execute(_Q["lock_migrations"].sql)
-        await _ensure_roles(connection)
+        await prepare(connection)
         await connection.execute(_Q["act_as_owner"].sql)
         await connection.execute(_Q["create_register"].sql)
         await connection.execute(_Q["show_register"].sql)
@@ -134,26 +132,51 @@ async def require_safe(dsn: str) -> None:
     """Returns when the service's role can neither bypass row-level security nor rewrite the past; else CannotStart."""
     connection = await pool.connect(dsn)
     try:
-        if not await connection.fetchval(_Q["register_exists"].sql):
-            raise CannotStart("This database was never migrated: run `aurra migrate`.")
-        await connection.execute(f"SET ROLE {pool.APP_ROLE}")
-        role = RoleFacts(*await connection.fetchrow(_Q["role_facts"].sql))
-        if role.is_superuser or role.bypasses_policies or role.owns_tables:
-            raise CannotStart(f"Refusing to serve: the role {role.name} is a superuser, owns tables, or bypasses RLS.")
-        if role.is_member:
-            raise CannotStart(f"Refusing to serve: the role {role.name} is a member of another, which it could become.")
-        await connection.execute(_Q["act_as_login"].sql)
-        unguarded = [record["name"] for record in await connection.fetch(_Q["unguarded_tables"].sql)]
-        if unguarded:
-            raise CannotStart(f"Refusing to serve: no forced row-level security on {', '.join(unguarded)}.")
-        forbidden = [record["name"] for record in await connection.fetch(_Q["forbidden_privileges"].sql)]
-        if forbidden:
-            raise CannotStart(f"Refusing to serve: aurra_app holds {', '.join(forbidden)}.")
-        ways = [record["name"] for record in await connection.fetch(_Q["ways_around"].sql)]
-        if ways:
-            raise CannotStart(f"Refusing to serve: {', '.join(ways)} may lead past row-level security.")
+        await check_safe(connection)
     finally:
         await connection.close()
+
+
+async def check_safe(connection: Any) -> None:
+    """The same, on a connection of the login's."""
+    if not await connection.fetchval(_Q["register_exists"].sql):
+        raise CannotStart("This database was never migrated: run `aurra migrate`.")
+    await connection.execute(f"SET ROLE {pool.APP_ROLE}")
+    role = RoleFacts(*await connection.fetchrow(_Q["role_facts"].sql))
+    if role.is_superuser or role.bypasses_policies or role.owns_tables:
+        raise CannotStart(f"Refusing to serve: the role {role.name} is a superuser, owns tables, or bypasses RLS.")
+    if role.is_member:
+        raise CannotStart(f"Refusing to serve: the role {role.name} is a member of another, which it could become.")
+    await connection.execute(_Q["act_as_login"].sql)
+    unguarded = [record["name"] for record in await connection.fetch(_Q["unguarded_tables"].sql)]
+    if unguarded:
+        raise CannotStart(f"Refusing to serve: no forced row-level security on {', '.join(unguarded)}.")
+    forbidden = [record["name"] for record in await connection.fetch(_Q["forbidden_privileges"].sql)]
+    if forbidden:
+        raise CannotStart(f"Refusing to serve: aurra_app holds {', '.join(forbidden)}.")
+    ways = [record["name"] for record in await connection.fetch(_Q["ways_around"].sql)]
+    if ways:
+        raise CannotStart(f"Refusing to serve: {', '.join(ways)} may lead past row-level security.")
+
+
+async def prepare(connection: Any) -> None:
+    """Nobody else migrates while the connection lasts, and roles and extensions are there. Raises CannotStart."""
+    await _require_server(connection)
+    await connection.execute(_Q["lock_migrations"].sql)
+    await _ensure_roles(connection)
+
+
+async def build(connection: Any, migrations: list[Migration]) -> None:
+    """Applies these within the connection's transaction, to tables that nobody else can see yet."""
+    for name in (name for name in _Q if name.startswith("open_schema_to_")):
+        await connection.execute(_Q[name].sql)
+    await connection.execute(_Q["act_as_owner"].sql)
+    await connection.execute(_Q["create_register"].sql)
+    await connection.execute(_Q["show_register"].sql)
+    for migration in migrations:
+        for statement in statements(migration.text):
+            await connection.execute(re.sub(r"\bCONCURRENTLY\b", "", statement))
+        await connection.execute(_Q["register_migration"].sql, migration.name, migration.checksum)
 
 
 async def _require_server(connection: Any) -> None:

@@ -47,8 +47,9 @@ _LOCAL = (
 _READ = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_LOCAL}"
 _WRITE = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {_LOCAL}"
 
-# Classes of SQLSTATE that mean "not now": connection, resources, operator intervention, lock, deadlock, serialization.
-_AWAY = ("08", "53", "57", "55P03", "40")
+# Classes of SQLSTATE that mean "not now": connection, resources, operator intervention, the operating system, lock,
+# deadlock, serialization.
+_AWAY = ("08", "53", "57", "58", "55P03", "40")
 # Data that cannot be stored: wrong or out of range (22), past a limit of the program (54).
 _UNSTORABLE = ("22", "54")
 
@@ -93,6 +94,10 @@ class Transaction:
         """Runs a statement for its effect."""
         await self._connection.execute(query.sql, *self._bind(query, arguments))
 
+    async def run(self, statement: str, *arguments: Any) -> None:
+        """Runs a statement that a query made of what the catalogue says."""
+        await self._connection.execute(statement, *arguments)
+
     def _bind(self, query: Query, arguments: dict[str, Any]) -> list[Any]:
         own = self._own
         return [own[name] if name in own else arguments[name] for name in query.parameters]
@@ -125,6 +130,11 @@ class Database:
         if not key_id.isalnum():
             raise ValueError("a key id is alphanumeric")
         return Opening(self._pool, _READ, f"SET LOCAL aurra.key_id = '{key_id}'", UUID(int=0))
+
+    @property
+    def size(self) -> int:
+        """How many connections are open."""
+        return self._pool.get_size()
 
     async def is_ready(self) -> bool:
         """Whether a connection answers within two seconds."""

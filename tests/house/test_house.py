@@ -14,6 +14,7 @@ from aurra.context import Service
 from aurra.errors import CODES
 from aurra.ops import OPERATIONS
 from aurra.settings import Settings
+from aurra.store import invariants
 from aurra.store.queries import Query, every
 from tests.house.schema_dump import dump
 from tests.plain import connected
@@ -23,7 +24,7 @@ QUERIES = [(noun, query) for noun, queries in every().items() for query in queri
 # What prepares or changes the cluster cannot be prepared as a statement of the service.
 OF_PLANS = {"lock_plans", "list_plans", "put_plan", "remove_plan", "accounts_on"}
 """The table `plan` has no account."""
-UTILITY = re.compile(r"^(CREATE|GRANT|SET|RESET|LOCK)\b")
+UTILITY = re.compile(r"^(CREATE|GRANT|SET|RESET|LOCK|DROP OWNED|ALTER SYSTEM|CHECKPOINT)\b")
 
 
 def row_type(noun: str, name: str) -> type[msgspec.Struct]:
@@ -60,8 +61,9 @@ def test_every_query_keeps_the_rules_of_the_store(noun: str, query: Query) -> No
     if "clock_timestamp" in sql:
         known = {("ledger", "lock"), ("ledger", "head"), ("ledger", "head_up_to"), ("accounts", "now")}
         assert (noun, query.name) in known or noun in ("jobs", "signing")
-    if noun not in ("accounts", "cluster", "jobs", "embedders") and query.name not in OF_PLANS | {"fail"}:
-        assert "company_id" in query.parameters
+    # Of the whole database: an operator's.
+    if noun not in ("accounts", "cluster", "jobs", "embedders", "backups", "finishing"):
+        assert "company_id" in query.parameters or query.name in {*invariants.OF_ALL, *OF_PLANS, "fail"}
 
 
 def test_the_committed_schema_is_what_all_migrations_make(service: Service, dsn: str) -> None:
@@ -105,6 +107,10 @@ def test_every_setting_command_operation_and_code_is_documented() -> None:
         "embeddings prune",
         "conformance",
         "verify-proof",
+        "backup",
+        "restore",
+        "erasures export",
+        "erase --finish",
     ):
         assert f"aurra {command}" in readme, command
     for op in OPERATIONS.values():

@@ -44,6 +44,7 @@ NAMES: dict[str, str] = {
     "query": "text",
     "question": "text",
     "id": "turn",
+    "key_id": "api_key",
 }
 """The kind of what a field names; `planting.py` has something of every kind."""
 
@@ -57,6 +58,8 @@ PLAIN = frozenset(
         # A key's settings, and the account's model: of the caller alone.
         "auto_supersede_default", "excluded_categories", "min_confidence", "classifier_model",
         "freshness_half_life_days", "review_queue", "provider", "model", "api_key", "base_url", "extra",
+        # What a key may.
+        "scopes", "trust", "expires_at", "networks", "up_to", "is_signed", "overlap_hours",
     }
 )  # fmt: skip
 """Fields that name nothing."""
@@ -67,6 +70,7 @@ WHOLE: tuple[type[msgspec.Struct], ...] = (LlmChoice,)
 REQUESTS: dict[str, dict[str, Any]] = {
     "settings.update": {"review_queue": True},
     "provider.update": {"provider": "extractive"},
+    "keys.create": {"scopes": ["query"]},
     "memories.add": {"content": "a plain fact"},
     "memories.bulk": {"memories": [{"content": "a plain item"}]},
     "memories.supersede": {"valid_to": "2098-01-01"},

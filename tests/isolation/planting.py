@@ -76,6 +76,7 @@ async def plant(
     planter = Planter(account, low, known, tenant)
     steps: list[Callable[[Planter, int], Awaitable[None]]] = [
         _memories,
+        _api_keys,
         _keys,
         _changes,
         _conversations,
@@ -126,6 +127,12 @@ async def _memories(by: Planter, number: int) -> None:
     await by.account.client.patch(
         f"/agent/subjects/{fields['subject']}", json={"external_id": fields["external_id"], **by.tenant}
     )
+
+
+async def _api_keys(by: Planter, number: int) -> None:
+    """A key of the account's, with a name; one that asks for nothing it is told."""
+    made = await by.account.post("/api-keys", name=by.text(f"agent {number}"), scopes=["query"], **by.tenant)
+    by.keep("api_key", made["api_key"]["id"])
 
 
 async def _keys(by: Planter, number: int) -> None:

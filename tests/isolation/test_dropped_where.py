@@ -184,7 +184,8 @@ class Trial:
 TABLES = (
     "account", "api_key", "content", "conversation", "embedding", "idempotency", "ledger", "memory", "provider",
     "receipt", "receipt_evidence", "review", "segment", "segment_sketch", "segment_word", "slot", "source", "subject",
-    "tombstone", "transaction", "version",
+    "tombstone", "transaction", "version", "plan_change", "signature_nonce", "subject_label", "conversation_label",
+    "request_rate",
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from tests.house.test_house import ROOT
 from tests.plain import connected
 
 WITHOUT_ACCOUNT = {
+    "address_rate": "networks whose requests had no good key, for seconds",
     "embedder": "whose vectors the installation compares; the operator's choice",
     "job": "the queue of the installation: claimed across accounts, ids and kinds; `account` names whose it is",
     "migration": "which files were applied",
@@ -28,6 +29,7 @@ POLICIES = {
     # The operator's commands read and change these across accounts, as the role that owns them.
     "account": {*OWN, DIRECTORY},
     "provider": {*OWN, DIRECTORY},
+    "plan_change": {*OWN, DIRECTORY},
     "api_key": {
         *OWN,
         DIRECTORY,

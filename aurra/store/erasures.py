@@ -1,0 +1,141 @@
+"""What was erased, and how keys stand: what a restored backup must not bring back.
+
+Read from the database that a backup replaces, or from a file that `aurra erasures export` wrote. It names ids alone,
+and the hashes of keys' secrets: nothing that was said.
+"""
+
+import datetime as dt
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from aurra.errors import CannotStart
+from aurra.store.accounts import Directory, now
+from aurra.store.backups import Statement
+from aurra.store.pool import Transaction
+from aurra.store.queries import load
+
+_Q = load("erasures")
+_BACKUPS = load("backups")
+_FORMAT = "aurra-erasures"
+
+
+class Gone(msgspec.Struct, frozen=True):
+    kind: str
+    id: UUID
+
+
+class Instant(msgspec.Struct, frozen=True):
+    at: dt.datetime | None
+
+
+class Kept(msgspec.Struct, frozen=True):
+    keys: str
+    providers: str
+
+
+class Name(msgspec.Struct, frozen=True):
+    name: str
+
+
+class OfAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one account."""
+
+    company_id: UUID
+    erased_at: dt.datetime | None
+    """When something was erased last."""
+    memories: list[UUID]
+    turns: list[UUID]
+    keys: list[dict[str, Any]]
+    """Its keys as they stand, column by column."""
+    providers: list[dict[str, Any]]
+
+
+class Erasures(msgspec.Struct, frozen=True, kw_only=True):
+    """Of every account of a database, at one instant."""
+
+    made_at: dt.datetime
+    accounts: list[OfAccount]
+    format: str = _FORMAT
+    version: int = 1
+
+    def of(self, account: UUID) -> OfAccount | None:
+        """The account's; None where it was not known there."""
+        return next((one for one in self.accounts if one.company_id == account), None)
+
+
+async def read(directory: Directory) -> Erasures:
+    """What the database knows, of every account."""
+    found: list[OfAccount] = []
+    made_at: dt.datetime | None = None
+    for account in await directory.list_accounts():
+        async with directory.act_on(account) as tx:
+            made_at = made_at or await now(tx)
+            gone = await tx.rows(_Q["erased"], Gone)
+            last = await tx.row(_Q["last_erasure"], Instant)
+            kept = await tx.row(_Q["keys"], Kept)
+            assert kept is not None
+        found.append(
+            OfAccount(
+                company_id=account.id,
+                erased_at=last.at if last else None,
+                memories=[row.id for row in gone if row.kind == "memory"],
+                turns=[row.id for row in gone if row.kind == "source"],
+                keys=msgspec.json.decode(kept.keys),
+                providers=msgspec.json.decode(kept.providers),
+            )
+        )
+    return Erasures(made_at=made_at or dt.datetime.now(dt.UTC), accounts=found)
+
+
+def write_file(erasures: Erasures, file: Path) -> None:
+    """The file is there, readable by its owner alone. Raises CannotStart."""
+    unfinished = file.with_name(f"{file.name}.part")
+    try:
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as output:
+            output.write(msgspec.json.encode(erasures))
+            output.flush()
+            os.fsync(output.fileno())
+        unfinished.replace(file)
+    except OSError as error:
+        raise CannotStart(f"The erasures cannot be written to {file} ({error.strerror}).") from error
+
+
+def read_file(file: Path) -> Erasures:
+    """What an exported file says. Raises CannotStart."""
+    try:
+        erasures = msgspec.json.decode(file.read_bytes(), type=Erasures)
+    except OSError as error:
+        raise CannotStart(f"The erasures in {file} cannot be read ({error.strerror}).") from error
+    except msgspec.DecodeError as error:
+        raise CannotStart(f"{file} is not what `aurra erasures export` writes, or is damaged.") from error
+    if erasures.format != _FORMAT or erasures.version != 1:
+        raise CannotStart(f"{file} is not what `aurra erasures export` of this release writes.")
+    return erasures
+
+
+async def put_keys(tx: Transaction, of: OfAccount, columns: dict[str, list[str]]) -> None:
+    """The account's keys, and the model it keeps, are those of `of`; `columns` are those that the tables have."""
+    await tx.execute(_Q["forget_keys"])
+    await _refill(tx, "api_key", of.keys, columns["api_key"])
+    await tx.execute(_Q["forget_provider"])
+    await _refill(tx, "provider", of.providers, columns["provider"])
+
+
+async def _refill(tx: Transaction, table: str, rows: list[dict[str, Any]], columns: Sequence[str]) -> None:
+    if not rows:
+        return
+    known = [column for column in columns if column in rows[0]]
+    made = await tx.row(_BACKUPS["refilling"], Statement, name=table, columns=known)
+    assert made is not None
+    await tx.run(made.text, msgspec.json.encode(rows).decode())
+
+
+async def emptied_tenants(tx: Transaction) -> list[str]:
+    """Tenants of which nothing is left but labels and receipts."""
+    return [row.name for row in await tx.rows(_Q["emptied_tenants"], Name)]

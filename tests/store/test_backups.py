@@ -1,0 +1,276 @@
+"""Backups: everything that is stored, as of one instant; put in place whole or not at all."""
+
+import asyncio
+import contextlib
+import zipfile
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+import msgspec
+import pytest
+
+from aurra.app import build_app, open_service
+from aurra.errors import CannotStart
+from aurra.faces import safekeeping
+from aurra.keys import NewKey, Terms, parse_scopes
+from aurra.settings import Settings, read_settings
+from aurra.store import backups, migrate
+from aurra.store.accounts import open_directory
+from tests.plain import connected, execute, own_database
+
+
+def settings_of(dsn: str) -> Settings:
+    return read_settings({"DATABASE_URL": dsn, "AURRA_EMBEDDER": "none"})
+
+
+@contextlib.asynccontextmanager
+async def client_of(dsn: str, key: str) -> AsyncGenerator[httpx2.AsyncClient]:
+    async with open_service(settings_of(dsn), dsn) as service:
+        transport = httpx2.ASGITransport(build_app(service))  # type: ignore[arg-type]
+        headers = {"Authorization": f"Bearer {key}"}
+        async with httpx2.AsyncClient(transport=transport, base_url="http://aurra", headers=headers) as client:
+            yield client
+
+
+async def new_key(dsn: str, name: str = "backed-up") -> NewKey:
+    async with open_directory(dsn) as directory:
+        accounts = {account.name: account for account in await directory.list_accounts()}
+        account = accounts.get(name) or await directory.create_account(name, "enterprise")
+        return await directory.create_key(account, Terms(scopes=parse_scopes("full")))
+
+
+async def add(client: httpx2.AsyncClient, content: str, **fields: Any) -> str:
+    answer = await client.post("/agent/memories", json={"content": content, **fields})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["memory_id"]
+
+
+async def restore(dsn: str, file: Path, *known: Path, replaces: bool = False, without: bool = False) -> None:
+    await safekeeping.restore(
+        settings_of(dsn), file, replaces=replaces, known_from=known, without_erasures=without or not known
+    )
+
+
+async def contents(dsn: str) -> dict[str, list[str]]:
+    """Every row of every table but the migrations' register, as text."""
+    async with connected(dsn) as connection:
+        names = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        return {
+            name: sorted(row["t"] for row in await connection.fetch(f"SELECT t::text FROM public.{name} t"))
+            for (name,) in names
+            if name != "migration"
+        }
+
+
+@pytest.fixture(scope="module")
+async def template(dsn: str) -> AsyncIterator[tuple[str, NewKey]]:
+    """A database with two accounts, a conversation, a supersession, a receipt, an erasure; and a key."""
+    async with own_database(dsn) as own:
+        await migrate.migrate(own)
+        other, key = await new_key(own, "other"), await new_key(own)
+        async with client_of(own, other.raw) as client:
+            await add(client, "of another account\twith a tab, a \\ and a\nline")
+        async with client_of(own, key.raw) as client:
+            await add(client, "Kim lives in Oslo", subject="kim", attribute="city", reason="she said so")
+            await add(client, "Kim lives in Rome", subject="kim", attribute="city", metadata={"n": 1.50, "é": "\u2028"})
+            turns = [{"role": "user", "content": "I moved to Rome"}]
+            await client.post("/agent/conversations", json={"session_id": "s", "turns": turns})
+            await client.post("/agent/query", json={"question": "Where does Kim live?"})
+            gone = await add(client, "erased before", tenant_id="t")
+            assert (await client.post(f"/memories/{gone}/erase", json={})).status_code == 200
+        yield own, key
+
+
+@pytest.fixture
+async def filled(dsn: str, template: tuple[str, NewKey]) -> AsyncIterator[tuple[str, NewKey]]:
+    """A copy of it, and the same key."""
+    async with own_database(dsn, template=template[0]) as own:
+        yield own, template[1]
+
+
+async def test_a_backup_restores_every_row_of_every_table(dsn: str, filled: tuple[str, NewKey], tmp_path: Path) -> None:
+    """Into an empty database, from a login that row-level security does not bind and that it does: the same rows in the
+    same tables, a service that answers the same keys; the file is for its owner alone."""
+    own, key = filled
+    made = await backups.take(own, tmp_path / "file")
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
+    before = await contents(own)
+    assert {table.name: table.rows for table in made.tables} == {name: len(rows) for name, rows in before.items()}
+    async with own_database(dsn) as empty:
+        await restore(empty, tmp_path / "file")
+        assert await contents(empty) == before
+        async with client_of(empty, key.raw) as client:
+            memories = (await client.get("/agent/memories")).json()["memories"]
+            assert "Kim lives in Rome" in [memory["decision"] for memory in memories]
+
+
+async def test_a_login_bound_by_row_level_security_backs_up_and_restores(
+    dsn: str, filled: tuple[str, NewKey], tmp_path: Path
+) -> None:
+    """A login that is no superuser, as hosted databases give: it owns the database and has CREATEROLE."""
+    own, _ = filled
+    await backups.take(own, tmp_path / "by-superuser")
+    name = f"login_{uuid4().hex}"
+    await execute(dsn, f"CREATE ROLE {name} LOGIN CREATEROLE PASSWORD 'p'", f"GRANT aurra_owner, aurra_app TO {name}")
+    try:
+        async with own_database(dsn) as target:
+            database = target.partition("@/")[2].partition("?")[0]
+            await execute(target, f"ALTER DATABASE {database} OWNER TO {name}")
+            await execute(target, "CREATE EXTENSION vector", "CREATE EXTENSION btree_gist")
+            login = f"postgresql://{name}:p@/{target.partition('@/')[2]}"
+            await restore(login, tmp_path / "by-superuser")
+            await backups.take(login, tmp_path / "by-login")
+            assert await contents(target) == await contents(own)
+        with backups.opened(tmp_path / "by-superuser") as one, backups.opened(tmp_path / "by-login") as other:
+            assert one.manifest.tables == other.manifest.tables
+    finally:
+        await execute(dsn, f"DROP OWNED BY {name}", f"DROP ROLE {name}")
+
+
+@pytest.mark.long
+async def test_a_backup_is_of_one_instant_while_writers_go_on(
+    filled: tuple[str, NewKey], dsn: str, tmp_path: Path
+) -> None:
+    """Taken under load, each ledger ends where the manifest says and verifies."""
+    own, key = filled
+    async with client_of(own, key.raw) as client:
+        stopping = asyncio.Event()
+
+        async def write() -> None:
+            while not stopping.is_set():
+                await add(client, f"meanwhile {uuid4()}")
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(4):
+                group.create_task(write())
+            made = await backups.take(own, tmp_path / "file")
+            stopping.set()
+    async with own_database(dsn) as empty:
+        await restore(empty, tmp_path / "file")
+        async with open_directory(empty) as directory:
+            verdicts = [await directory.verify(account) for account in await directory.list_accounts()]
+        assert [verdict.first_bad for verdict in verdicts] == [None, None]
+        assert sorted(verdict.head.last_tx for verdict in verdicts) == sorted(one.last_tx for one in made.accounts)
+
+
+async def test_a_file_that_is_not_whole_changes_nothing(filled: tuple[str, NewKey], tmp_path: Path) -> None:
+    """Cut, flipped, no archive, made by a newer release, or with rows that its chain does not cover: one sentence, and
+    the database is as it was."""
+    own, _ = filled
+    file = tmp_path / "file"
+    await backups.take(own, file)
+    whole, before = file.read_bytes(), await contents(own)
+    flipped = bytearray(whole)
+    flipped[len(whole) // 3] ^= 1
+    bad = tmp_path / "bad"
+    for content in (whole[: len(whole) // 2], bytes(flipped), b"", b"no archive"):
+        bad.write_bytes(content)
+        with pytest.raises(CannotStart, match=r"damaged|no backup"):
+            await restore(own, bad, replaces=True)
+    with pytest.raises(CannotStart, match="cannot be read"):
+        await restore(own, tmp_path / "absent", replaces=True)
+    newer = {"name": "9999_pre_x.sql", "checksum": "x"}
+    _rewrite(file, bad, lambda manifest: {**manifest, "migrations": [*manifest["migrations"], newer]})
+    with pytest.raises(CannotStart, match="newer release"):
+        await restore(own, bad, replaces=True)
+    _rewrite(file, bad, lambda manifest: {**manifest, "accounts": [{**manifest["accounts"][0], "last_tx": 99}]})
+    with pytest.raises(CannotStart, match="are not those that its manifest names"):
+        await restore(own, bad, replaces=True)
+    assert await contents(own) == before
+
+
+def _rewrite(file: Path, other: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """The backup with another manifest."""
+    with zipfile.ZipFile(file) as old, zipfile.ZipFile(other, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "manifest.json":
+                content = msgspec.json.encode(change(msgspec.json.decode(content)))
+            new.writestr(name, content)
+
+
+async def test_rows_that_the_chain_does_not_cover_are_not_restored(
+    dsn: str, filled: tuple[str, NewKey], tmp_path: Path
+) -> None:
+    """What was changed past the product before the backup was taken is found by the restore."""
+    own, _ = filled
+    await execute(own, "UPDATE content SET text = 'forged' WHERE text = 'Kim lives in Rome'")
+    await backups.take(own, tmp_path / "file")
+    async with own_database(dsn) as empty:
+        with pytest.raises(CannotStart, match="does not verify"):
+            await restore(empty, tmp_path / "file")
+        assert await contents(empty) == {}
+
+
+async def test_a_database_in_use_or_not_empty_is_not_replaced_by_accident(
+    filled: tuple[str, NewKey], tmp_path: Path
+) -> None:
+    """Without --replace, and while a service is connected."""
+    own, key = filled
+    await backups.take(own, tmp_path / "file")
+    with pytest.raises(CannotStart, match="--replace"):
+        await restore(own, tmp_path / "file")
+    async with client_of(own, key.raw):
+        with pytest.raises(CannotStart, match="stop it first"):
+            await restore(own, tmp_path / "file", replaces=True)
+
+
+async def test_an_older_backup_is_migrated(dsn: str, tmp_path: Path) -> None:
+    """Made by a release with fewer migrations: restored with those, then migrated by the rest."""
+    older = tmp_path / "older"
+    older.mkdir()
+    first, *rest = migrate.read_migrations()
+    (older / first.name).write_text(first.text)
+    async with own_database(dsn) as old, own_database(dsn) as new:
+        await migrate.migrate(old, older)
+        await execute(
+            old,
+            "INSERT INTO account VALUES (gen_random_uuid(), 'old', 'free', now())",
+            "INSERT INTO ledger SELECT company_id, 0, created_at, sha256(''), created_at, 0 FROM account",
+            "UPDATE ledger SET last_hash = decode(repeat('00', 32), 'hex')",
+        )
+        await backups.take(old, tmp_path / "file")
+        await restore(new, tmp_path / "file")
+        assert rest and await migrate.pending(new) == []
+        async with open_directory(new) as directory:
+            assert [account.name for account in await directory.list_accounts()] == ["old"]
+
+
+async def test_an_exported_file_knows_what_a_lost_database_had_erased(
+    dsn: str, filled: tuple[str, NewKey], tmp_path: Path
+) -> None:
+    """Into an empty database: refused without knowing, erased again with the file; the keys are those of the export:
+    revoked and newer ones too. A tenant that was erased whole leaves no label and no receipt."""
+    own, key = filled
+    secret = f"secret-{uuid4().hex}"
+    revoked = await new_key(own)
+    async with client_of(own, key.raw) as client:
+        one = await add(client, f"one {secret}", reason=f"because {secret}")
+        await add(client, f"two {secret}", tenant_id=secret)
+        await client.post("/agent/query", json={"question": f"nothing of {secret}?", "tenant_id": "only asked"})
+        await backups.take(own, tmp_path / "file")
+        assert (await client.post(f"/memories/{one}/erase", json={})).status_code == 200
+        for tenant in (secret, "only asked"):
+            assert (await client.post("/agent/erase", json={"tenant_id": tenant})).status_code == 200
+    async with open_directory(own) as directory:
+        await directory.revoke_key(revoked.key_id)
+    newer = await new_key(own)
+    await safekeeping.export_erasures(settings_of(own), tmp_path / "erasures")
+    assert (tmp_path / "erasures").stat().st_mode & 0o777 == 0o600
+    assert secret not in (tmp_path / "erasures").read_text()
+    async with own_database(dsn) as lost:
+        with pytest.raises(CannotStart, match="--erasures-from"):
+            await safekeeping.restore(
+                settings_of(lost), tmp_path / "file", replaces=False, known_from=(), without_erasures=False
+            )
+        await restore(lost, tmp_path / "file", tmp_path / "erasures")
+        assert not [row for rows in (await contents(lost)).values() for row in rows if secret in row]
+        async with open_directory(lost) as directory:
+            assert all([(await directory.verify(one)).first_bad is None for one in await directory.list_accounts()])
+        async with client_of(lost, newer.raw) as client:
+            assert (await client.get(f"/memories/{one}")).json()["code"] == "memory_erased"
+            refused = await client.get("/agent/memories", headers={"Authorization": f"Bearer {revoked.raw}"})
+            assert refused.json()["code"] == "revoked_key"
