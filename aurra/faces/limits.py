@@ -10,7 +10,7 @@ from litestar.datastructures import MutableScopeHeaders
 
 from aurra import rates
 from aurra.context import Caller, Service
-from aurra.errors import AurraError, NotAuthenticated, TooManyRequests
+from aurra.errors import AurraError, NotAuthenticated, TooManyRequests, Unavailable
 from aurra.faces import addresses, auth
 from aurra.limiter import Network
 
@@ -46,9 +46,12 @@ async def _count_failure(service: Service, request: AnyRequest) -> None:
     burst = service.settings.aurra_failed_authentications
     if not burst:
         return
-    wait = await service.limiter.fail(
-        service.database, network_of(addresses.client_address(request, service.trusted_proxies)), burst, service.clock()
-    )
+    network = network_of(addresses.client_address(request, service.trusted_proxies))
+    try:
+        wait = await service.limiter.fail(service.database, network, burst, service.clock())
+    except Unavailable:
+        # The request is refused anyway, and as what it is.
+        return
     if wait is not None:
         raise TooManyRequests("Too many requests from this network came without a key that counts.", retry_after=wait)
 

@@ -10,7 +10,9 @@ from aurra.ops import OPERATIONS, Operation
 from tests.conftest import Account
 from tests.faces.wire import BULK, MEMORIES, NOWHERE, SETTINGS
 
-WRITES = [op for op in OPERATIONS.values() if op.is_idempotent]
+ONCE = ("keys.create", "keys.rotate")
+"""Their answer holds a secret that is not kept: a repetition is refused, as test_api_keys.py says."""
+WRITES = [op for op in OPERATIONS.values() if op.is_idempotent and op.name not in ONCE]
 SLOT = {"subject": "kim", "attribute": "city"}
 
 

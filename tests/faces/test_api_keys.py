@@ -60,7 +60,7 @@ async def test_a_secret_is_shown_once(account: Account) -> None:
     """By the request that makes it; nowhere afterwards, and only its hash is stored."""
     made = await make(account, name="agent", tenant_id="acme", trust="low", networks=["192.0.2.1"], up_to=9)
     shown = made["api_key"]
-    assert set(made) == {"key", "api_key", "warnings"} and set(shown) == FIELDS
+    assert set(made) == {"key", "signing_secret", "api_key", "warnings"} and set(shown) == FIELDS
     assert made["key"][11:19] == shown["id"] and made["key"].endswith(shown["last_four"])
     told = {name: shown[name] for name in ("name", "scopes", "tenant_id", "trust", "networks", "up_to", "state")}
     assert told == {
@@ -106,7 +106,7 @@ async def test_keys_are_listed_in_pages_newest_first(account: Account) -> None:
 
 async def test_a_change_takes_effect_at_once(account: Account) -> None:
     """What is given changes, the rest stays; null takes a limit away."""
-    made = await make(account, name="a", scopes=["usage:read", "query"], expires_at="2099-01-01", up_to=3)
+    made = await make(account, name="a", scopes=["usage:read", "query"], expires_at="2099-01-01")
     path = f"{PATH}/{made['api_key']['id']}"
     assert (await status(account, made["key"])).status_code == 200
     changed = ok(await account.client.patch(path, json={"scopes": ["query"], "trust": "low", "expires_at": None}))
@@ -115,8 +115,10 @@ async def test_a_change_takes_effect_at_once(account: Account) -> None:
         **{"scopes": ["query"], "trust": "low", "expires_at": None},
     }
     problem(await status(account, made["key"]), 403, "insufficient_scope")
-    changed = ok(await account.client.patch(path, json={"up_to": None, "name": "b", "networks": ["::1"]}))["api_key"]
-    assert (changed["up_to"], changed["name"], changed["networks"]) == (None, "b", ["::1/128"])
+    changed = ok(await account.client.patch(path, json={"up_to": 3, "name": "b", "networks": ["::1"]}))["api_key"]
+    assert (changed["up_to"], changed["name"], changed["networks"]) == (3, "b", ["::1/128"])
+    changed = ok(await account.client.patch(path, json={"up_to": None}))["api_key"]
+    assert changed["up_to"] is None
     assert changed == ok(await account.client.get(path))["api_key"]
 
 
@@ -227,7 +229,6 @@ LIMITS: dict[str, dict[str, Any]] = {
     "trust": {"trust": "low"},
     "expires_at": {"expires_at": "2090-01-01T00:00:00Z"},
     "networks": {"networks": ["127.0.0.0/8"]},
-    "up_to": {"up_to": 5},
 }
 """What limits the key that asks, by field."""
 BEYOND: list[tuple[str, dict[str, Any]]] = [
@@ -242,12 +243,10 @@ BEYOND: list[tuple[str, dict[str, Any]]] = [
     ("networks", {"networks": ["126.0.0.0/7"]}),
     ("networks", {"networks": ["127.0.0.1", "192.0.2.1"]}),
     ("networks", {"networks": ["::/0"]}),
-    ("up_to", {"up_to": 6}),
 ]
 WIDER: list[tuple[str, dict[str, Any]]] = [
     *((field, body) for field, body in BEYOND if field != "tenant_id"),
     ("expires_at", {"expires_at": None}),
-    ("up_to", {"up_to": None}),
 ]
 
 
@@ -284,6 +283,24 @@ async def test_a_key_widens_none_beyond_its_own_not_even_itself(
         after = ok(await small.client.get(path))["api_key"]
         assert {**after, "last_used_at": None} == {**before, "last_used_at": None}
     ok(await small.client.patch(f"{PATH}/{other}", json={"name": "narrow", "up_to": 0}))
+
+
+async def test_a_key_with_a_ceiling_manages_no_keys(account: Account) -> None:
+    """What it is told ends at a transaction, and keys do not: 403, whatever its scopes."""
+    made = await make(account, scopes=["full"], up_to=5)
+    async with client_of(account, made["key"]) as client:
+        problem(await client.get(PATH), 403, "key_has_ceiling")
+        problem(await client.post(PATH, json={"scopes": ["query"]}), 403, "key_has_ceiling")
+
+
+async def test_a_key_that_signs_is_made_with_its_secret(account: Account) -> None:
+    """Shown once, beside the key; its bearer alone is refused; it is not rotated, and makes none that does not sign."""
+    made = await make(account, scopes=["full"], is_signed=True)
+    key_id = made["api_key"]["id"]
+    assert made["signing_secret"].startswith("aurra_sign_") and made["api_key"]["is_signed"]
+    problem(await status(account, made["key"]), 401, "signature_required")
+    problem(await account.client.post(f"{PATH}/{key_id}/rotate", json={}), 409, "key_signs")
+    assert "signing_secret" not in ok(await account.client.get(f"{PATH}/{key_id}"))["api_key"]
 
 
 @pytest.mark.parametrize("field", [field for field in LIMITS if field != "tenant_id"])

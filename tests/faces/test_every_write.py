@@ -20,6 +20,8 @@ KEYLESS = {
     "memories.search": "reads",
     "memories.query": "asks",
     "receipts.replay": "reads",
+    "keys.update": "again",
+    "keys.revoke": "again",
 }
 """Operations that are no GET and take no key; another one must be entered here, with its reason in the registry."""
 

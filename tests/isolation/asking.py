@@ -25,6 +25,10 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _OWN = (
     (re.compile(r"\b[0-9a-f]{64}\b"), "<hash>"),
     (re.compile(r"\bkey [0-9A-Za-z]{8}\b"), "key <id>"),
+    # A key that was just made.
+    (re.compile(r"aurra_live_[0-9A-Za-z]{57}"), "<key>"),
+    (re.compile(r'"id":"[0-9A-Za-z]{8}"'), '"id":"<key id>"'),
+    (re.compile(r'"last_four":"[0-9A-Za-z]{4}"'), '"last_four":"<four>"'),
     (re.compile(r'"next_cursor":"[^"]+"'), '"next_cursor":"<cursor>"'),
     (re.compile(r'"request_id":"[0-9a-f]{32}"'), '"request_id":"<id>"'),
 )

@@ -113,7 +113,11 @@ async def test_t4_another_account_is_nobody(
     for case in reading:
         if case.op.name not in told and await owning.play(case, "rest") is not None:
             told.add(case.op.name)
-    assert told == {case.op.name for case in reading}
+    assert told == {case.op.name for case in reading} - NAMED_BY_NOTHING
+
+
+NAMED_BY_NOTHING = {"keys.list", "usage.summary", "usage.details", "usage.by_key", "plan.history"}
+"""Of the asker's own account as a whole: but for a place in it, a request names nothing."""
 
 
 @pytest.mark.parametrize("size", SIZES)
