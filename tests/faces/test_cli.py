@@ -120,19 +120,19 @@ def test_a_revoked_key_is_refused_within_five_seconds(service: Running) -> None:
 
 
 def test_a_key_has_the_limits_that_its_options_say(service: Running) -> None:
-    """Name, tenant, end, networks, ceiling: `keys list` shows them, the service keeps them, so does `keys rotate`."""
+    """Name, tenant, end, networks: `keys list` shows them, the service keeps them, so does `keys rotate`."""
     service.command("accounts", "create", "limits")
-    options = ("--name", "night shift", "--tenant", "acme", "--trust", "low", "--network", "127.0.0.1", "--up-to", "7")
+    options = ("--name", "night shift", "--tenant", "acme", "--trust", "low", "--network", "127.0.0.1")
     more = ("--expires-in", "90d", "--scopes", "usage:read,keys:manage", "--json")
     made = msgspec.json.decode(service.command("keys", "create", "--account", "limits", *options, *more))
     shown = status(service, made["key"], f"/api-keys/{made['id']}").json()["api_key"]
-    told = {name: shown[name] for name in ("name", "tenant_id", "trust", "networks", "up_to", "created_by", "state")}
+    told = {name: shown[name] for name in ("name", "tenant_id", "trust", "networks", "created_by", "state")}
     assert told == {
         **{"name": "night shift", "tenant_id": "acme", "trust": "low", "networks": ["127.0.0.1/32"]},
-        **{"up_to": 7, "created_by": "operator", "state": "active"},
+        **{"created_by": "operator", "state": "active"},
     }
     (line,) = [line for line in service.command("keys", "list").splitlines() if line.startswith(made["id"])]
-    limits = "name='night shift' tenant='acme' trust=low networks=127.0.0.1/32 up-to=7 expires="
+    limits = "name='night shift' tenant='acme' trust=low networks=127.0.0.1/32 expires="
     assert f"usage:read,keys:manage active {limits}{shown['expires_at'][:16]}Z" in line
     new = msgspec.json.decode(service.command("keys", "rotate", made["id"], "--overlap-hours", "1", "--json"))
     assert new["id"] == made["id"]

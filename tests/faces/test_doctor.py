@@ -1,5 +1,6 @@
 """`aurra doctor`: each check is seen to fail on data that breaks it, and to be content otherwise."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ async def healthy(dsn: str) -> AsyncIterator[str]:
                     await client.post("/agent/memories", json={"content": f"number {number}"})
                 answer = await client.post("/agent/query", json={"question": "Where does Kim live?"})
                 assert answer.json()["receipt_id"]
+            await asyncio.gather(*service.tasks)
             await run_due(service)
         yield own
 

@@ -119,10 +119,14 @@ async def test_a_key_that_wrote_nothing_is_listed(account: Account, make_account
 async def test_sums_are_for_keys_of_the_whole_account(account: Account, make_account: MakeAccount, path: str) -> None:
     """A key pinned to a tenant, or with a ceiling in time, learns nothing of the rest: 403, whatever was written. One
     without the scope too."""
-    for terms in ({"tenant_id": "north"}, {"up_to": 1}, {"scopes": "memories:read,memories:write"}):
+    for code, terms in (
+        ("insufficient_scope", {"tenant_id": "north"}),
+        ("key_has_ceiling", {"up_to": 1}),
+        ("insufficient_scope", {"scopes": "memories:read,memories:write"}),
+    ):
         key = await make_account(of=account.row, **terms)
         before = await key.client.get(path)
-        problem(before, 403, "insufficient_scope")
+        problem(before, 403, code)
         await account.add(f"more {terms}")
         after = await key.client.get(path)
         assert after.json()["detail"] == before.json()["detail"]

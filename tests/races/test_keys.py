@@ -69,6 +69,8 @@ def processes(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """Two processes on it."""
     home = tmp_path_factory.mktemp("keys")
     settings = {"database_url": database, "aurra_log_level": "debug", "aurra_embedder": "none"}
+    # All that is refused here comes from one network.
+    settings["aurra_failed_authentications"] = "0"
     with running(home / "first", **settings) as first, running(home / "second", **settings) as second:
         yield first, second
 
