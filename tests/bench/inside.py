@@ -80,18 +80,18 @@ class Inside:
         self.service = service
         self.superuser = superuser
         """One plain connection, past the product."""
-        self._dsn = dsn
+        self.dsn = dsn
         self._home = home
 
     async def agent(self, name: str, **parts: Any) -> Agent:
         """A caller of a new account on the unlimited plan; `parts` replace those of the service."""
-        async with open_directory(self._dsn) as directory:
+        async with open_directory(self.dsn) as directory:
             account = await directory.create_account(name, "enterprise")
         return Agent(msgspec.structs.replace(self.service, **parts), account.id)
 
     async def connect(self) -> Any:
         """One more plain connection."""
-        return await asyncpg.connect(self._dsn)
+        return await asyncpg.connect(self.dsn)
 
     async def rounds(self, works: Mapping[str, Work], times: int) -> dict[str, list[Spent]]:
         """What each work took, in each round. They take turns; a round before the first warms up."""
