@@ -16,7 +16,9 @@ from aurra.store.erasures import Erasures
 
 async def backup(settings: Settings, file: Path) -> None:
     """Writes the file, and says what is in it."""
-    async with provision.database(settings) as dsn:
+    # Not migrated for it: whoever is about to upgrade wants what there was before.
+    async with provision.database(settings, prepare=False) as dsn:
+        await migrate.require_safe(dsn)
         made = await backups.take(dsn, file)
     click.echo(
         f"{file}: {len(made.accounts)} accounts, {made.count('memory')} memories, "
@@ -36,7 +38,7 @@ async def restore(
                 known = [*exported, *([rebuilt.replaced] if rebuilt.replaced else [])]
                 if not without_erasures:
                     _require_known(made, known)
-                gone = await replay(rebuilt, known)
+                gone = await replay(rebuilt, made, known)
             click.echo(
                 f"restored: {len(made.accounts)} accounts, {made.count('memory')} memories, as of {_shown(made)}; "
                 "every ledger verifies"
@@ -51,7 +53,9 @@ async def restore(
 
 def _require_known(made: Manifest, known: Sequence[Erasures]) -> None:
     """Raises CannotStart where an account's erasures since the backup would come back unnoticed."""
-    unknown = [head for head in made.accounts if not any(one.of(head.account) for one in known)]
+    unknown = [
+        head for head in made.accounts if not any(one.since(head.account, made.made_at, head.last_at) for one in known)
+    ]
     if unknown:
         raise CannotStart(
             f"What was erased since {_shown(made)} in {len(unknown)} accounts is not known here, and would come back: "

@@ -8,6 +8,7 @@ from aurra.changes import Changes, Verb, seal
 from aurra.ops.erasing import erasure_of
 from aurra.store import chain as chain_store
 from aurra.store import erasures, ledger, segments
+from aurra.store.backups import Manifest
 from aurra.store.chain import Rows
 from aurra.store.erasures import Erasures, OfAccount
 from aurra.store.pool import Transaction
@@ -18,11 +19,12 @@ _TOGETHER = 1_000
 _NOTHING = Rows(memories=[], contents=[], embeddings=[], versions=[], sources=[], slots=[], reasons=[], others=[])
 
 
-async def replay(rebuilding: Rebuilding, known: Sequence[Erasures]) -> int:
+async def replay(rebuilding: Rebuilding, made: Manifest, known: Sequence[Erasures]) -> int:
     """Memories and turns that were erased according to any of `known`, and that the backup brought back, are gone
     again, each with its tombstone; how many. Keys, and the models of accounts, are as the newest of `known` has
-    them."""
+    them, if that is newer than the backup."""
     gone = 0
+    heads = {head.account: head for head in made.accounts}
     for account in await rebuilding.directory.list_accounts():
         found = [(one.made_at, of) for one in known if (of := one.of(account.id)) is not None]
         if not found:
@@ -31,8 +33,15 @@ async def replay(rebuilding: Rebuilding, known: Sequence[Erasures]) -> int:
             before = (await chain_store.head(tx)).last_at
             for _, of in found:
                 gone += await _erase_again(tx, of, before)
-            newest = max(found, key=lambda one: one[0])[1]
-            await erasures.put_keys(tx, newest, rebuilding.columns)
+            head = heads[account.id]
+            since = [
+                (one.made_at, of)
+                for one in known
+                if (of := one.since(account.id, made.made_at, head.last_at)) is not None
+            ]
+            if since:
+                newest = max(since, key=lambda one: one[0])[1]
+                await erasures.put_keys(tx, newest, rebuilding.columns, head.last_tx)
     return gone
 
 

@@ -43,6 +43,7 @@ class TableFacts(msgspec.Struct, frozen=True):
     columns: list[str]
     has_account: bool
     is_forced: bool
+    is_kept: bool
     refers_to: list[str]
 
 
@@ -140,7 +141,7 @@ async def _copy_all(connection: Any, archive: zipfile.ZipFile) -> Manifest:
         aurra=__version__,
         made_at=made.at,
         migrations=await tx.rows(_Q["applied"], Applied),
-        tables=[await _copy(connection, archive, table, accounts) for table in await tables(tx)],
+        tables=[await _copy(connection, archive, table, accounts) for table in await tables(tx) if table.is_kept],
         accounts=heads,
     )
 

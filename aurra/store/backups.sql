@@ -2,7 +2,8 @@
 -- made here as text.
 
 -- name: tables -> TableFacts
--- Every table of ours but the register of migrations: its columns, whether it has an account, what it refers to.
+-- Every table of ours but the register of migrations: its columns, whether it has an account, what it refers to. What is
+-- unlogged no crash outlives and no standby can read, so no backup holds it.
 SELECT c.relname::text AS name,
        ARRAY(SELECT a.attname::text FROM pg_attribute a
               WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
@@ -10,6 +11,7 @@ SELECT c.relname::text AS name,
        EXISTS (SELECT 1 FROM pg_attribute a
                 WHERE a.attrelid = c.oid AND a.attname = 'company_id' AND NOT a.attisdropped) AS has_account,
        c.relforcerowsecurity AS is_forced,
+       c.relpersistence = 'p' AS is_kept,
        ARRAY(SELECT DISTINCT f.confrelid::regclass::text FROM pg_constraint f
               WHERE f.conrelid = c.oid AND f.contype = 'f' AND f.confrelid <> c.oid) AS refers_to
 FROM pg_class c

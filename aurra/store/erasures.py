@@ -36,6 +36,9 @@ class Instant(msgspec.Struct, frozen=True):
 class Kept(msgspec.Struct, frozen=True):
     keys: str
     providers: str
+    nonces: str
+    last_tx: int
+    last_at: dt.datetime
 
 
 class Name(msgspec.Struct, frozen=True):
@@ -53,6 +56,11 @@ class OfAccount(msgspec.Struct, frozen=True, kw_only=True):
     keys: list[dict[str, Any]]
     """Its keys as they stand, column by column."""
     providers: list[dict[str, Any]]
+    nonces: list[dict[str, Any]] = []
+    """Of signed requests, as long as these would be accepted."""
+    last_tx: int | None = None
+    last_at: dt.datetime | None = None
+    """Where its ledger stood."""
 
 
 class Erasures(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +74,13 @@ class Erasures(msgspec.Struct, frozen=True, kw_only=True):
     def of(self, account: UUID) -> OfAccount | None:
         """The account's; None where it was not known there."""
         return next((one for one in self.accounts if one.company_id == account), None)
+
+    def since(self, account: UUID, made_at: dt.datetime, last_at: dt.datetime) -> OfAccount | None:
+        """The account's, if it stands here as it was after a backup, which found its ledger at `last_at`."""
+        found = self.of(account)
+        if found is None or self.made_at < made_at or (found.last_at is not None and found.last_at < last_at):
+            return None
+        return found
 
 
 async def read(directory: Directory) -> Erasures:
@@ -87,6 +102,9 @@ async def read(directory: Directory) -> Erasures:
                 turns=[row.id for row in gone if row.kind == "source"],
                 keys=msgspec.json.decode(kept.keys),
                 providers=msgspec.json.decode(kept.providers),
+                nonces=msgspec.json.decode(kept.nonces),
+                last_tx=kept.last_tx,
+                last_at=kept.last_at,
             )
         )
     return Erasures(made_at=made_at or dt.datetime.now(dt.UTC), accounts=found)
@@ -119,12 +137,19 @@ def read_file(file: Path) -> Erasures:
     return erasures
 
 
-async def put_keys(tx: Transaction, of: OfAccount, columns: dict[str, list[str]]) -> None:
-    """The account's keys, and the model it keeps, are those of `of`; `columns` are those that the tables have."""
+async def put_keys(tx: Transaction, of: OfAccount, columns: dict[str, list[str]], last_tx: int) -> None:
+    """The account's keys, their nonces and the model it keeps are those of `of`; `columns` are those of the tables.
+    What the backup has as revoked stays so. Numbers after its `last_tx` are given out again: no ceiling stands there.
+    """
+    revoked = [row.name for row in await tx.rows(_Q["revoked"], Name)]
     await tx.execute(_Q["forget_keys"])
     await _refill(tx, "api_key", of.keys, columns["api_key"])
+    await tx.execute(_Q["stay_revoked"], key_ids=revoked)
+    await tx.execute(_Q["lower_ceilings"], last_tx=last_tx, known=of.last_tx)
     await tx.execute(_Q["forget_provider"])
     await _refill(tx, "provider", of.providers, columns["provider"])
+    await tx.execute(_Q["forget_nonces"])
+    await _refill(tx, "signature_nonce", of.nonces, columns["signature_nonce"])
 
 
 async def _refill(tx: Transaction, table: str, rows: list[dict[str, Any]], columns: Sequence[str]) -> None:

@@ -86,7 +86,7 @@ async def _fill(connection: Any, tx: Transaction, backup: Backup) -> None:
     """The tables hold the backup's rows, and nothing else. Their owner is not bound by their policies meanwhile, which
     would refuse to copy; nobody else sees the tables yet."""
     there = await backups.tables(tx)
-    if {(one.name, tuple(one.columns)) for one in there} != {
+    if {(one.name, tuple(one.columns)) for one in there if one.is_kept} != {
         (one.name, tuple(one.columns)) for one in backup.manifest.tables
     }:
         raise CannotStart("The backup's tables are not those that its migrations make.")
