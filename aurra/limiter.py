@@ -107,8 +107,9 @@ class _Account:
         self.lock = asyncio.Lock()
 
     def line(self, key: str) -> _Line:
-        if len(self.lines) >= _MOST:
-            self.lines = {"": self.line("")}
+        if key not in self.lines and len(self.lines) >= _MOST:
+            # What was held of the others comes back by itself.
+            self.lines = {name: line for name, line in self.lines.items() if not name}
         return self.lines.setdefault(key, _Line(key))
 
 

@@ -34,6 +34,8 @@ def read_address(text: str) -> Address | None:
 
 def read_network(text: str) -> Network:
     """The network of a CIDR, or of a single address. Raises ValueError for text that is none."""
+    if "%" in text:
+        raise ValueError("a network has no zone")
     found = ipaddress.ip_network(text.strip())
     if isinstance(found, ipaddress.IPv6Network) and found.subnet_of(_MAPPED):
         start = int(found.network_address) - int(_MAPPED.network_address)

@@ -1,5 +1,6 @@
 """Limits at the door: who is let through, what every answer says of it, and who has guessed keys for too long."""
 
+import contextlib
 import ipaddress
 from collections.abc import Awaitable, Callable
 from ipaddress import IPv4Address, IPv6Address
@@ -10,12 +11,14 @@ from litestar.datastructures import MutableScopeHeaders
 
 from aurra import rates
 from aurra.context import Caller, Service
-from aurra.errors import AurraError, NotAuthenticated, TooManyRequests, Unavailable
-from aurra.faces import addresses, auth
+from aurra.errors import Forbidden, NotAuthenticated, TooManyRequests, Unavailable
+from aurra.faces import addresses, auth, signatures
 from aurra.limiter import Network
 
 AnyRequest = Request[Any, Any, Any]
 _TOLD = "rate_headers"
+_ASKED = "was_asked"
+"""In a request's state: whether its caller was looked for, found or not."""
 _OPEN = "/health"
 
 
@@ -24,9 +27,12 @@ async def admitted(service: Service, request: AnyRequest, authenticating: Awaita
 
     A key that is good is let through however often others failed from its address: many share one.
     """
+    request.scope["state"][_ASKED] = True
     try:
         caller = await authenticating
-    except NotAuthenticated:
+        # Before the limits: from elsewhere, a key that leaked must not use up what its account may.
+        addresses.require_allowed(caller, request, service.trusted_proxies)
+    except (NotAuthenticated, Forbidden):
         await _count_failure(service, request)
         raise
     await _admit(service, request.scope, caller)
@@ -69,7 +75,7 @@ def teller(service: Service) -> Callable[[Any, Any], Awaitable[None]]:
     async def tell(message: Any, scope: Any) -> None:
         if message["type"] != "http.response.start":
             return
-        if _TOLD not in scope["state"] and not scope["path"].startswith(_OPEN):
+        if _ASKED not in scope["state"] and not scope["path"].startswith(_OPEN):
             await _admit_quietly(service, scope)
         headers = MutableScopeHeaders.from_message(message)
         for name, value in scope["state"].get(_TOLD, {}).items():
@@ -80,11 +86,23 @@ def teller(service: Service) -> Callable[[Any, Any], Awaitable[None]]:
 
 async def _admit_quietly(service: Service, scope: Any) -> None:
     """Counts what no operation answered: a path that is not there, a method it does not have, the index."""
-    given = [value for name, value in scope["headers"] if name == b"authorization"]
-    if len(given) != 1:
+    request: AnyRequest = Request(scope)
+    if (authenticating := _caller(service, request)) is None:
         return
-    try:
-        await _admit(service, scope, await auth.authenticate(service, given[0].decode("latin-1")))
-    except AurraError:
-        # It was answered already.
-        return
+    # It was answered already, whatever comes of this.
+    with contextlib.suppress(Exception):
+        await admitted(service, request, authenticating)
+
+
+async def _nothing() -> bytes:
+    return b""
+
+
+def _caller(service: Service, request: AnyRequest) -> Awaitable[Caller] | None:
+    """Whoever the headers say; None where they say nobody. A signature is known where there is no body to read."""
+    headers = request.scope["headers"]
+    if signatures.is_presented(headers):
+        has_body = any(name in (b"content-length", b"transfer-encoding") and value != b"0" for name, value in headers)
+        return None if has_body else signatures.signer(service, request.scope, _nothing)
+    given = [value for name, value in headers if name == b"authorization"]
+    return auth.authenticate(service, given[0].decode("latin-1")) if len(given) == 1 else None

@@ -17,7 +17,7 @@ from litestar.handlers import HTTPRouteHandler
 from aurra import keys
 from aurra.context import Caller, Context, Service
 from aurra.errors import AurraError, BadRequest, PayloadTooLarge, TooSlow, UnsupportedMedia
-from aurra.faces import addresses, auth, decoding, limits, problems, signatures
+from aurra.faces import auth, decoding, limits, problems, signatures
 from aurra.ops import Operation, call
 
 log = structlog.get_logger("aurra")
@@ -154,21 +154,27 @@ async def _run(
 async def _caller_and_body(service: Service, op: Operation, request: AnyRequest) -> tuple[Caller, bytes]:
     """Who calls, and what they sent: JSON, or nothing. A signature covers the body, so that is read before; else what
     a key may not, it is not helped to ask for."""
-    if signatures.is_presented(request.scope["headers"]):
+    body = b""
+
+    async def read() -> bytes:
+        nonlocal body
         body = await _body(request, op.body_limit)
-        caller = await limits.admitted(service, request, signatures.signer(service, request.scope, body))
-        _require_may(service, op, request, caller)
+        return body
+
+    if signatures.is_presented(request.scope["headers"]):
+        caller = await limits.admitted(service, request, signatures.signer(service, request.scope, read))
+        _require_may(service, op, caller)
     else:
         authenticating = auth.authenticate(service, request.headers.get("authorization"))
         caller = await limits.admitted(service, request, authenticating)
-        _require_may(service, op, request, caller)
-        body = await _body(request, op.body_limit) if op.method != "GET" else b""
+        _require_may(service, op, caller)
+        if op.method != "GET":
+            await read()
     return caller, _as_json(request, body) if op.method != "GET" else b""
 
 
-def _require_may(service: Service, op: Operation, request: AnyRequest, caller: Caller) -> None:
-    """Returns when the key may be used for this, and from there; else raises Forbidden."""
-    addresses.require_allowed(caller, request, service.trusted_proxies)
+def _require_may(service: Service, op: Operation, caller: Caller) -> None:
+    """Returns when the key may be used for this; else raises Forbidden."""
     service.last_uses.note(caller)
     keys.require_scope(caller.scopes, op.scope)
 

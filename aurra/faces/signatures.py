@@ -1,7 +1,7 @@
 """From the headers of a signed request to a caller."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import structlog
@@ -48,9 +48,13 @@ def signable(scope: Any, body: bytes) -> Signable:
     return Signable(method=scope["method"], target=target, body=body)
 
 
-async def signer(service: Service, scope: Any, body: bytes) -> Caller:
-    """The caller who signed the request. Raises NotAuthenticated as `presented` and `authenticate` do."""
-    return await authenticate(service, presented(scope["headers"]), signable(scope, body))
+async def signer(service: Service, scope: Any, read: Callable[[], Awaitable[bytes]]) -> Caller:
+    """The caller who signed the request, whose body is read once its headers have the form.
+
+    Raises NotAuthenticated as `presented` and `authenticate` do.
+    """
+    given = presented(scope["headers"])
+    return await authenticate(service, given, signable(scope, await read()))
 
 
 async def authenticate(service: Service, given: Presented, request: Signable) -> Caller:

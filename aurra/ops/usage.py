@@ -62,7 +62,7 @@ async def details(ctx: Context, request: UsageDetails) -> UsageDetailed:
     place = paging.place_of(ctx, request.cursor, UsageCursor)
     async with ctx.database.read(ctx.company_id) as tx:
         head = await ledger.head(tx, ctx.service.clock())
-        span = _span(head, request) if place is None else Span(place.start, place.until, place.number)
+        span = _span(head, request) if place is None else _going_on(head, place)
         read_at = await ledger.find_transaction(tx, span.number)
         rows = await usage.details(tx, span, place and (place.day, place.verb, place.actor), limit + 1)
     assert read_at is not None
@@ -87,7 +87,7 @@ async def by_key(ctx: Context, request: UsageByKey) -> UsageOfKeys:
     place = paging.place_of(ctx, request.cursor, KeyUsedCursor)
     async with ctx.database.read(ctx.company_id) as tx:
         head = await ledger.head(tx, ctx.service.clock())
-        span = _span(head, request) if place is None else Span(place.start, place.until, place.number)
+        span = _span(head, request) if place is None else _going_on(head, place)
         read_at = await ledger.find_transaction(tx, span.number)
         rows = await usage.by_key(tx, span, place and place.actor, limit + 1)
     assert read_at is not None
@@ -101,6 +101,13 @@ async def by_key(ctx: Context, request: UsageByKey) -> UsageOfKeys:
         next_cursor=last and paging.cursor_to(ctx, KeyUsedCursor(last.actor, span.start, span.until, span.number)),
         transaction=_transaction(read_at.id, read_at.at),
     )
+
+
+def _going_on(head: Head, place: UsageCursor | KeyUsedCursor) -> Span:
+    """The span of the first page. Raises BadRequest for one of a transaction that a restore took back."""
+    if place.number > head.last_tx:
+        raise BadRequest("This cursor is of a transaction that is not there.", code="invalid_cursor", param="cursor")
+    return Span(place.start, place.until, place.number)
 
 
 def _span(head: Head, request: UsageSummary) -> Span:

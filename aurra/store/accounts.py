@@ -44,6 +44,7 @@ class ListedKey(msgspec.Struct, frozen=True):
     revoked_at: dt.datetime | None
     last_used_at: dt.datetime | None
     has_ended: bool
+    is_signed: bool
 
 
 class KeyRow(msgspec.Struct, frozen=True):

@@ -39,7 +39,8 @@ VALUES (:company_id, :key_id, :secret_hash, :last_four, :scopes, :tenant_id, :tr
 -- name: list_keys -> ListedKey
 -- All keys of all accounts, without anything secret.
 SELECT k.key_id AS id, a.name AS account, k.name, k.scopes, k.tenant_id, k.trust, k.networks, k.up_to, k.last_four, k.created_at,
-       k.expires_at, k.revoked_at, k.last_used_at, (k.revoked_at IS NOT NULL OR coalesce(k.expires_at <= :at, false)) AS has_ended
+       k.expires_at, k.revoked_at, k.last_used_at, (k.revoked_at IS NOT NULL OR coalesce(k.expires_at <= :at, false)) AS has_ended,
+       k.signing_sealed IS NOT NULL AS is_signed
 FROM api_key k JOIN account a ON a.company_id = k.company_id ORDER BY k.created_at, k.key_id
 
 -- name: find_owner -> Owner

@@ -11,7 +11,7 @@ waiting AS MATERIALIZED (
     WHERE o.company_id = :company_id
       AND o.dialog_id BETWEEN (j.arguments ->> 'dialog')::uuid AND (j.arguments ->> 'dialog')::uuid AND o.tx <= :ceiling
     ORDER BY o.dialog_id, o.position LIMIT 1) AS o
-  WHERE j.account = :company_id AND j.kind = 'extract')
+  WHERE j.account = :company_id AND j.kind = 'extract' AND :ceiling::bigint = 9223372036854775807)
 SELECT c.session_id, c.tenant_id, c.channel, c.external_id, c.uri, c.metadata::text AS metadata, told.turns, made.memories,
        least(told.first_said, first.at) AS started_at, greatest(told.last_said, last.at) AS last_at, c.created_at,
        EXISTS (SELECT 1 FROM waiting w WHERE w.tenant_id = c.tenant_id AND w.session_id = c.session_id) AS pending

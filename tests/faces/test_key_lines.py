@@ -29,6 +29,7 @@ LISTED = ListedKey(
     revoked_at=None,
     last_used_at=None,
     has_ended=False,
+    is_signed=False,
 )
 
 

@@ -12,6 +12,7 @@ import pytest
 from aurra_sdk import AsyncAurra, RateLimitError
 from msgspec.structs import replace
 
+from aurra import keys, limiter
 from aurra.app import build_app
 from aurra.context import Service
 from aurra.limiter import Limiter
@@ -204,7 +205,7 @@ async def test_a_limit_that_cannot_be_read_is_503(make_account: MakeAccount, tur
 @pytest.mark.parametrize(
     ("address", "neighbour", "stranger"),
     [
-        ("203.0.113.7", "203.0.113.200", "203.0.114.7"),
+        ("100.70.1.7", "100.70.1.200", "100.70.2.7"),
         ("::ffff:203.0.115.7", "203.0.115.9", "203.0.116.9"),
         ("2001:db8:0:100::1", "2001:db8:0:1ff::2", "2001:db8:0:200::1"),
     ],
@@ -269,3 +270,33 @@ async def test_the_python_client_waits_as_it_is_told(make_account: MakeAccount, 
         before = time.monotonic()
         assert (await patient.plan.status()).plan_tier == "free"
         assert time.monotonic() - before > 0.5
+
+
+async def test_a_key_from_elsewhere_uses_up_nothing(make_account: MakeAccount, turned: Service, dsn: str) -> None:
+    """A key that is used from outside its networks is refused before it is counted: its account goes on."""
+    plan = await plan_of(dsn, key=12, account=12)
+    bound = await make_account(plan=plan, networks=["192.0.2.0/24"])
+    other = await make_account(of=bound.row)
+    async with at_address(turned, "198.51.100.7", **bound.client.headers) as stranger:
+        for _ in range(5):
+            problem(await stranger.get(PLAN), 403, "address_not_allowed")
+    async with client_at(turned, other) as client:
+        assert (await client.get(PLAN)).status_code == 200
+
+
+async def test_a_refusal_is_looked_up_once(make_account: MakeAccount, turned: Service) -> None:
+    """An answer of 401 asks for its key once, not again for its headers."""
+    counted = Counted(turned.database)
+    account = await make_account()
+    unknown = keys.make_key().raw
+    async with client_at(replace(turned, database=counted), account) as client:
+        problem(await client.get(PLAN, headers={"Authorization": f"Bearer {unknown}"}), 401, "invalid_key")
+    assert counted.asked == 1
+
+
+def test_many_keys_of_one_account_are_forgotten_in_time() -> None:
+    """After ten thousand keys, what is held of them goes, and the next one is served."""
+    account = limiter._Account()  # pyright: ignore[reportPrivateUsage]
+    for number in range(limiter._MOST + 5):  # pyright: ignore[reportPrivateUsage]
+        assert account.line(f"key {number}") is account.line(f"key {number}")
+    assert len(account.lines) < 10

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from aurra import keys, plans
+from aurra import cursors, keys, plans
+from aurra.context import Service
+from aurra.cursors import KeyUsedCursor, UsageCursor
 from aurra.errors import CannotStart
 from aurra.store import migrate
 from aurra.store.accounts import open_directory
@@ -302,3 +304,15 @@ async def test_accounts_that_were_there_have_a_history(dsn: str, tmp_path: Path)
         600,
         3000,
     )
+
+
+async def test_a_cursor_of_a_transaction_that_is_gone_is_refused(account: Account, service: Service) -> None:
+    """After a restore the newest transaction is an earlier one: 400 for cursors of the ones that are gone."""
+    await account.add("one")
+    start, until = at("2040-01-01"), at("2040-02-01")
+    for path, place in (
+        (DETAILS, UsageCursor(start.date(), "assert", "x", start, until, 99)),
+        (BY_KEY, KeyUsedCursor("x", start, until, 99)),
+    ):
+        cursor = cursors.encode(place, account.row.id.bytes, service.cursor_secret)
+        problem(await account.client.get(path, params={"cursor": cursor}), 400, "invalid_cursor")

@@ -114,3 +114,10 @@ def test_without_proxies_only_the_peer_counts() -> None:
 def test_one_list_covers_another(outer: list[str], inner: list[str], covers: bool) -> None:
     """Every address of the inner one is of the outer one, joined."""
     assert networks.cover(networks.read_networks(outer), networks.read_networks(inner)) is covers
+
+
+def test_a_network_has_no_zone() -> None:
+    """What stands behind % is no part of a network, and may be anything."""
+    for text in ("fe80::1%eth0", "fe80::1%x\nFORGED", "::1%"):
+        with pytest.raises(ValueError, match="zone"):
+            networks.read_network(text)
