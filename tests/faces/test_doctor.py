@@ -44,6 +44,10 @@ async def healthy(dsn: str) -> AsyncIterator[str]:
                     await client.post("/agent/memories", json={"content": f"number {number}"})
                 answer = await client.post("/agent/query", json={"question": "Where does Kim live?"})
                 assert answer.json()["receipt_id"]
+                await asyncio.gather(*service.tasks)
+                await run_due(service)
+                # A job that knew its tenant by what was erased did nothing; the next write asks again.
+                await client.post("/agent/memories", json={"content": "number 5"})
             await asyncio.gather(*service.tasks)
             await run_due(service)
         yield own

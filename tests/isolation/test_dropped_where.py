@@ -311,6 +311,10 @@ async def _special(connection: Any, owner: Account) -> dict[tuple[str, str], Arg
     terms = msgspec.structs.asdict(Terms(scopes=["query"]))
     nonce = "INSERT INTO signature_nonce VALUES ($1, 'abcdefgh', 'n', '2000-01-01')"
     await connection.execute(nonce, owner.row.id)
+    ceiling = "UPDATE api_key SET up_to = 99 WHERE company_id = $1 AND signing_sealed IS NOT NULL"
+    await connection.execute(ceiling, owner.row.id)
+    active = "SELECT key_id FROM api_key WHERE company_id = $1 AND revoked_at IS NULL"
+    active_keys = [one[0] for one in await connection.fetch(active, owner.row.id)]
     reach = {"from_tx": 0, "to_tx": 10_000, "every": 1000, "vector": pool.half_vector(np.ones(384))}
     return {
         ("chain", "others_of"): {"sources": sources, "memories": []},
@@ -326,6 +330,7 @@ async def _special(connection: Any, owner: Account) -> dict[tuple[str, str], Arg
         },
         ("api_keys", "change"): {**terms, "name": "changed"},
         ("api_keys", "revoke"): {},
+        ("erasures", "stay_revoked"): {"key_ids": active_keys},
         ("plans", "accounts_on"): {"plan": "enterprise"},
         ("signing", "forget_expired"): {},
         ("segments", "erased_since"): {"tx": 0},
@@ -357,6 +362,8 @@ async def _known(connection: Any, owner: Account) -> Arguments:
         "hash": b"",
         "key_id": (key_id := await one("SELECT max(key_id) FROM api_key WHERE company_id = $1")),
         "key_ids": [key_id],
+        "last_tx": 1,
+        "known": None,
         "instants": [at],
         "until": at,
         "secret_hash": b"x",
