@@ -119,9 +119,9 @@ async def service(dsn: str, clock: HandClock) -> AsyncIterator[Service]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def app(service: Service) -> Any:
-    """Its ASGI application."""
+    """The ASGI application of the module's service: the one of all tests, or its own."""
     return build_app(service)
 
 

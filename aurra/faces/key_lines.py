@@ -73,7 +73,7 @@ def line(key: ListedKey) -> str:
         "name": key.name or None,
         "tenant": key.tenant_id,
         "trust": None if key.trust == keys.TRUSTS["normal"] else _TRUSTS[key.trust],
-        "networks": ascii(",".join(key.networks))[1:-1] or None,
+        "networks": ",".join(key.networks) or None,
         "up-to": key.up_to,
         "signs": "yes" if key.is_signed else None,
         "expires": key.expires_at and f"{key.expires_at:%Y-%m-%dT%H:%MZ}",

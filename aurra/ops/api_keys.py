@@ -55,8 +55,7 @@ async def list_keys(ctx: Context, request: ApiKeyList) -> ApiKeyPage:
     async with ctx.database.read(ctx.company_id) as tx:
         rows = await api_keys.list_page(tx, tenant_id=ctx.caller.tenant_id, after=after, limit=limit + 1)
         now = await _now(ctx, tx)
-    page = rows[:limit]
-    last = page[-1] if len(rows) > limit else None
+    page, last = paging.cut(rows, limit)
     return ApiKeyPage(
         api_keys=[_shown(row, now) for row in page],
         has_more=last is not None,

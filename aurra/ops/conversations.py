@@ -103,11 +103,11 @@ async def list_conversations(ctx: Context, request: ConversationList) -> Convers
             after=after and (after.created_at, after.session_id),
             limit=limit + 1,
         )
-    has_more = len(rows) > limit
+    page, last = paging.cut(rows, limit)
     return ConversationPage(
-        conversations=[_conversation(row) for row in rows[:limit]],
-        has_more=has_more,
-        next_cursor=_next_page(ctx, rows[limit - 1], moment) if has_more else None,
+        conversations=[_conversation(row) for row in page],
+        has_more=last is not None,
+        next_cursor=last and _next_page(ctx, last, moment),
         transaction=moment.transaction,
         as_of=moment.shown_as_of,
     )

@@ -80,11 +80,11 @@ async def list_transactions(ctx: Context, request: TransactionList) -> Transacti
         else:
             until = moment.number if last is None else last - 1
             entries = await history.entries_before(tx, until, tenant, limit=limit + 1)
-    has_more = len(entries) > limit
+    page, last = paging.cut(entries, limit)
     return TransactionPage(
-        transactions=[_entry(row) for row in entries[:limit]],
-        has_more=has_more,
-        next_cursor=_next(ctx, entries[limit - 1], moment, is_ascending=is_ascending) if has_more else None,
+        transactions=[_entry(row) for row in page],
+        has_more=last is not None,
+        next_cursor=last and _next(ctx, last, moment, is_ascending=is_ascending),
         transaction=moment.transaction,
         as_of=moment.shown_as_of,
     )

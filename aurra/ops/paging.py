@@ -1,6 +1,7 @@
 """Pages of a list: where the page before ended, and the moment that all pages are read at."""
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -9,6 +10,7 @@ from aurra import cursors, instants
 from aurra.context import Context
 
 C = TypeVar("C", bound=msgspec.Struct)
+R = TypeVar("R")
 
 
 class Asking(Protocol):
@@ -43,6 +45,12 @@ def times(request: Asking, place: Placed | None) -> tuple[str | None, int | str 
     if place is None:
         return request.as_of, request.transaction_as_of
     return instants.show_optional(place.as_of), place.number
+
+
+def cut(rows: Sequence[R], limit: int) -> tuple[Sequence[R], R | None]:
+    """The page, of rows of which one more than `limit` was asked for; and its last row, where more follow it."""
+    page = rows[:limit]
+    return page, page[-1] if len(rows) > limit else None
 
 
 def cursor_to(ctx: Context, place: msgspec.Struct) -> str:

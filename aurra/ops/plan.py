@@ -36,11 +36,11 @@ async def plan_history(ctx: Context, request: PlanHistory) -> PlanHistoryPage:
     place = paging.place_of(ctx, request.cursor, PlanCursor)
     async with ctx.database.read(ctx.company_id) as tx:
         rows = await plans_store.history(tx, place and place.id, limit + 1)
-    has_more = len(rows) > limit
+    page, last = paging.cut(rows, limit)
     return PlanHistoryPage(
-        changes=[_period(row) for row in rows[:limit]],
-        has_more=has_more,
-        next_cursor=paging.cursor_to(ctx, PlanCursor(rows[limit - 1].id)) if has_more else None,
+        changes=[_period(row) for row in page],
+        has_more=last is not None,
+        next_cursor=last and paging.cursor_to(ctx, PlanCursor(last.id)),
     )
 
 

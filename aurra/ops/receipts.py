@@ -53,14 +53,13 @@ async def list_receipts(ctx: Context, request: ReceiptList) -> ReceiptPage:
             # A memory has its tenant; only who names another one is told that it has none there.
             tenant = identity.tenant_id if request.tenant_id is None else tenant
         rows = await store.page(tx, tenant, memory_id, after, limit=limit + 1)
-        shown = rows[:limit]
+        shown, last = paging.cut(rows, limit)
         counts = await store.counts(tx, [row.id for row in shown])
         broken = await store.broken(tx, [row.id for row in shown])
-    has_more = len(rows) > limit
     return ReceiptPage(
         receipts=[_summary(row, counts.get(row.id), broken.get(row.id)) for row in shown],
-        has_more=has_more,
-        next_cursor=_next(ctx, shown[-1]) if has_more else None,
+        has_more=last is not None,
+        next_cursor=last and _next(ctx, last),
         transaction=TransactionRef(id=head.last_tx, at=instants.show(head.last_at)),
     )
 

@@ -1,6 +1,7 @@
 """The review queue: supersessions that were not sure, or not trusted enough, and what a person makes of them."""
 
 import datetime as dt
+from collections.abc import Sequence
 from uuid import UUID
 
 from aurra import instants
@@ -40,9 +41,8 @@ async def list_reviews(ctx: Context, request: ReviewList) -> ReviewPage:
         moment = await resolve(tx, ctx.service.clock(), None, None)
         state = None if request.state == "all" else request.state
         rows = await reviews_store.list_page(tx, tenant_id=tenant, state=state, after=after, limit=limit + 1)
-        page = rows[:limit]
+        page, last = paging.cut(rows, limit)
         now = await _as_now(ctx, tx, moment, page)
-    last = page[-1] if len(rows) > limit else None
     return ReviewPage(
         reviews=[_review(row, now) for row in page],
         has_more=last is not None,
@@ -146,7 +146,7 @@ async def _superseded(
             raise
 
 
-async def _as_now(ctx: Context, tx: Transaction, moment: Moment, page: list[ReviewRow]) -> dict[UUID, Memory]:
+async def _as_now(ctx: Context, tx: Transaction, moment: Moment, page: Sequence[ReviewRow]) -> dict[UUID, Memory]:
     """Each memory of the page that is believed, as it is now."""
     asked = sorted({memory for row in page for memory in (row.old_memory, row.new_memory)})
     versions = await reviews_store.shown(tx, moment.number, moment.flags_at, asked)

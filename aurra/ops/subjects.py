@@ -55,11 +55,11 @@ async def list_subjects(ctx: Context, request: SubjectList) -> SubjectPage:
             after=after and after.subject_key,
             limit=limit + 1,
         )
-    has_more = len(rows) > limit
+    page, last = paging.cut(rows, limit)
     return SubjectPage(
-        subjects=[_subject(row) for row in rows[:limit]],
-        has_more=has_more,
-        next_cursor=_next(ctx, rows[limit - 1], moment) if has_more else None,
+        subjects=[_subject(row) for row in page],
+        has_more=last is not None,
+        next_cursor=last and _next(ctx, last, moment),
         transaction=moment.transaction,
         as_of=moment.shown_as_of,
     )

@@ -13,6 +13,7 @@ from aurra.errors import BadRequest
 from aurra.ops import checks, metering, paging
 from aurra.ops.registry import operation
 from aurra.store import ledger, usage
+from aurra.store.pool import Transaction
 from aurra.store.usage import DetailRow, HeldRow, KeyUsedRow, Span
 from aurra.types.accounts import PlanStatus
 from aurra.types.common import TransactionRef
@@ -61,21 +62,17 @@ async def details(ctx: Context, request: UsageDetails) -> UsageDetailed:
     limit = checks.clamp(request.limit, 100)
     place = paging.place_of(ctx, request.cursor, UsageCursor)
     async with ctx.database.read(ctx.company_id) as tx:
-        head = await ledger.head(tx, ctx.service.clock())
-        span = _span(head, request) if place is None else _going_on(head, place)
-        read_at = await ledger.find_transaction(tx, span.number)
+        span, read_at = await _spanned(ctx, tx, request, place)
         rows = await usage.details(tx, span, place and (place.day, place.verb, place.actor), limit + 1)
-    assert read_at is not None
-    has_more = len(rows) > limit
-    last = rows[limit - 1] if has_more else None
+    page, last = paging.cut(rows, limit)
     return UsageDetailed(
         from_=instants.show(span.start),
         to=instants.show(span.until),
-        details=[_detail(row) for row in rows[:limit]],
-        has_more=has_more,
+        details=[_detail(row) for row in page],
+        has_more=last is not None,
         next_cursor=last
         and paging.cursor_to(ctx, UsageCursor(last.day, last.verb, last.actor, span.start, span.until, span.number)),
-        transaction=_transaction(read_at.id, read_at.at),
+        transaction=read_at,
     )
 
 
@@ -86,21 +83,30 @@ async def by_key(ctx: Context, request: UsageByKey) -> UsageOfKeys:
     limit = checks.clamp(request.limit, 100)
     place = paging.place_of(ctx, request.cursor, KeyUsedCursor)
     async with ctx.database.read(ctx.company_id) as tx:
-        head = await ledger.head(tx, ctx.service.clock())
-        span = _span(head, request) if place is None else _going_on(head, place)
-        read_at = await ledger.find_transaction(tx, span.number)
+        span, read_at = await _spanned(ctx, tx, request, place)
         rows = await usage.by_key(tx, span, place and place.actor, limit + 1)
-    assert read_at is not None
-    has_more = len(rows) > limit
-    last = rows[limit - 1] if has_more else None
+    page, last = paging.cut(rows, limit)
     return UsageOfKeys(
         from_=instants.show(span.start),
         to=instants.show(span.until),
-        keys=[_key(row) for row in rows[:limit]],
-        has_more=has_more,
+        keys=[_key(row) for row in page],
+        has_more=last is not None,
         next_cursor=last and paging.cursor_to(ctx, KeyUsedCursor(last.actor, span.start, span.until, span.number)),
-        transaction=_transaction(read_at.id, read_at.at),
+        transaction=read_at,
     )
+
+
+async def _spanned(
+    ctx: Context, tx: Transaction, request: UsageSummary, place: UsageCursor | KeyUsedCursor | None
+) -> tuple[Span, TransactionRef]:
+    """The span of all pages, and the transaction that they are read at."""
+    head = await ledger.head(tx, ctx.service.clock())
+    if place is None:
+        return _span(head, request), _transaction(head.last_tx, head.last_at)
+    span = _going_on(head, place)
+    read_at = await ledger.find_transaction(tx, span.number)
+    assert read_at is not None
+    return span, _transaction(read_at.id, read_at.at)
 
 
 def _going_on(head: Head, place: UsageCursor | KeyUsedCursor) -> Span:

@@ -3,13 +3,13 @@
 
 -- fragment: counted
 -- Labels are the last that may be known of; turns are those told by a transaction, memories those believed at it. `pending`:
--- a job for turns of it waits, which names the turns by their dialog.
+-- a job for turns of it waits, which names the turns by their dialog; under a ceiling nothing does.
 waiting AS MATERIALIZED (
   SELECT DISTINCT o.tenant_id, o.session_id
   FROM job j CROSS JOIN LATERAL (
     SELECT o.tenant_id, o.session_id FROM source o
     WHERE o.company_id = :company_id
-      AND o.dialog_id BETWEEN (j.arguments ->> 'dialog')::uuid AND (j.arguments ->> 'dialog')::uuid AND o.tx <= :ceiling
+      AND o.dialog_id BETWEEN (j.arguments ->> 'dialog')::uuid AND (j.arguments ->> 'dialog')::uuid
     ORDER BY o.dialog_id, o.position LIMIT 1) AS o
   WHERE j.account = :company_id AND j.kind = 'extract' AND :ceiling::bigint = 9223372036854775807)
 SELECT c.session_id, c.tenant_id, c.channel, c.external_id, c.uri, c.metadata::text AS metadata, told.turns, made.memories,

@@ -32,7 +32,7 @@ async def look(database: Database) -> Found:
     assert role is not None
     return Found(
         role=role.name,
-        is_bound=not (role.is_superuser or role.bypasses_policies or role.owns_tables),
+        is_bound=role.is_bound,
         pending=[name for name in _ours() if name not in applied],
     )
 

@@ -55,6 +55,11 @@ class RoleFacts(msgspec.Struct):
     owns_tables: bool
     is_member: bool
 
+    @property
+    def is_bound(self) -> bool:
+        """Whether row-level security binds it: whatever else it could become is for `is_member` to say."""
+        return not (self.is_superuser or self.bypasses_policies or self.owns_tables)
+
 
 class Migration(msgspec.Struct, frozen=True):
     """One file: its name, the SHA-256 of its text, its statements."""
@@ -143,7 +148,7 @@ async def check_safe(connection: Any) -> None:
         raise CannotStart("This database was never migrated: run `aurra migrate`.")
     await connection.execute(f"SET ROLE {pool.APP_ROLE}")
     role = RoleFacts(*await connection.fetchrow(_Q["role_facts"].sql))
-    if role.is_superuser or role.bypasses_policies or role.owns_tables:
+    if not role.is_bound:
         raise CannotStart(f"Refusing to serve: the role {role.name} is a superuser, owns tables, or bypasses RLS.")
     if role.is_member:
         raise CannotStart(f"Refusing to serve: the role {role.name} is a member of another, which it could become.")

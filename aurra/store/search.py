@@ -13,7 +13,7 @@ from aurra import postings
 from aurra.postings import Floats, Ints
 from aurra.ranking import Candidate, Corpus
 from aurra.store import segments
-from aurra.store.pool import Transaction, half_vector
+from aurra.store.pool import NEWEST, Transaction, half_vector
 from aurra.store.queries import load
 from aurra.store.segments import Gathered, Question
 
@@ -30,7 +30,6 @@ all of the ten nearest of 60,000; 300 miss one in two hundred."""
 FURTHEST = 30
 """How many memories of its session away a neighbour may be: those between are not believed, or filtered out."""
 _WIDER = 6
-_NEWEST = 2**63 - 1
 _EVER = dt.datetime(9999, 12, 30, tzinfo=dt.UTC)
 
 
@@ -114,7 +113,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
         return {
             "tenant_id": self.tenant_id,
             "valid_at": self.valid_at,
-            "tx": _NEWEST if self.number is None else self.number,
+            "tx": NEWEST if self.number is None else self.number,
             "until": self.until,
             "sources": self.sources,
             "topics": self.topics,

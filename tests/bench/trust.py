@@ -20,12 +20,12 @@ from aurra.keys import Terms
 from aurra.ops import OPERATIONS, call
 from aurra.store.accounts import open_directory
 from aurra.store.plans import Change
-from aurra.store.pool import Database, Opening
 from aurra.store.queries import load
 from aurra.types.common import Request
 from aurra.types.memories import MemoryGet, MemoryWrite
 from tests.bench.inside import Inside, Spent, Work, one_by_one, opened, run
 from tests.bench.running import table
+from tests.counted import Counted
 
 ROUNDS = 7
 REQUESTS = 400
@@ -35,29 +35,6 @@ AIM = 1.0
 _LIMIT = 1_000_000
 """Requests a minute: so many that none is refused, and few enough to be counted."""
 _STATEMENT = load("memories")["identity"]
-
-
-class Asked(Database):
-    """A database that counts how often it is asked."""
-
-    def __init__(self, database: Database) -> None:
-        super().__init__(database._pool)  # pyright: ignore[reportPrivateUsage]
-        self.times = 0
-
-    def begin(self, company_id: UUID) -> Opening:
-        """Counted."""
-        self.times += 1
-        return super().begin(company_id)
-
-    def read(self, company_id: UUID) -> Opening:
-        """Counted."""
-        self.times += 1
-        return super().read(company_id)
-
-    def look_up(self, key_id: str) -> Opening:
-        """Counted."""
-        self.times += 1
-        return super().look_up(key_id)
 
 
 class Door:
@@ -163,7 +140,7 @@ async def costs(inside: Inside, door: Door) -> tuple[list[list[str]], float]:
 
 async def refusals(inside: Inside, key: str, small: str, narrow: str) -> list[list[str]]:
     """How often the database is asked for each request that is refused."""
-    database = Asked(inside.service.database)
+    database = Counted(inside.service.database)
     service = msgspec.structs.replace(inside.service, database=database)
     transport = httpx2.ASGITransport(build_app(service))  # type: ignore[arg-type]
     rows: list[list[str]] = []
@@ -179,10 +156,10 @@ async def refusals(inside: Inside, key: str, small: str, narrow: str) -> list[li
             # What must be learned once is learned before.
             for _ in range(40):
                 await client.get(path, headers=headers)
-            before, refused = database.times, 0
+            before, refused = database.asked, 0
             for _ in range(REFUSALS):
                 refused += (await client.get(path, headers=headers)).status_code in (status, 429)
-            asked = (database.times - before) / REFUSALS
+            asked = (database.asked - before) / REFUSALS
             # Whatever is asked with it, a key is looked up again every three seconds.
             is_none = asked < 0.05
             rows.append([f"{name}: {refused} refused", f"{asked:.2f} times", "0", "yes" if is_none else "NO"])

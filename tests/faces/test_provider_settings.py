@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from aurra import sealing
-from aurra.app import build_app, open_service
+from aurra.app import open_service
 from aurra.context import Service
 from aurra.errors import BadRequest, CannotStart, Unavailable
 from aurra.faces import examining
@@ -58,12 +58,6 @@ async def service(dsn: str, clock: HandClock) -> AsyncIterator[Service]:
     """The service on it."""
     async with service_on(dsn, clock) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def app(service: Service) -> Any:
-    """Its ASGI application."""
-    return build_app(service)
 
 
 def stored(provider: ScriptedProvider, **fields: Any) -> dict[str, Any]:

@@ -5,7 +5,6 @@ import datetime as dt
 import time
 from collections.abc import AsyncGenerator
 from typing import Any
-from uuid import UUID
 
 import httpx2
 import pytest
@@ -19,33 +18,13 @@ from aurra.limiter import Limiter
 from aurra.plans import UNLIMITED
 from aurra.rates import HEADERS
 from aurra.store.accounts import AccountRow, open_directory
-from aurra.store.pool import Database, Opening
 from tests.conftest import Account, HandClock, MakeAccount, client_at
+from tests.counted import Counted
 from tests.faces.wire import MEMORIES, NOWHERE, PLAN, problem
 from tests.plain import connected
 
 _SHOWN = [name.lower() for name in HEADERS]
 _IETF = [name for name in _SHOWN if name.startswith("ratelimit")]
-
-
-class Counted(Database):
-    """A database that counts what is asked of it."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self.asked = 0
-
-    def begin(self, company_id: UUID) -> Opening:
-        self.asked += 1
-        return self._database.begin(company_id)
-
-    def read(self, company_id: UUID) -> Opening:
-        self.asked += 1
-        return self._database.read(company_id)
-
-    def look_up(self, key_id: str) -> Opening:
-        self.asked += 1
-        return self._database.look_up(key_id)
 
 
 @pytest.fixture

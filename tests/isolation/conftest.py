@@ -1,12 +1,11 @@
 """A database and a service of its own, without vectors: two askers' words then weigh the same."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
 from aurra import sealing
-from aurra.app import build_app, open_service
+from aurra.app import open_service
 from aurra.context import Service
 from aurra.settings import read_settings
 from aurra.store import migrate
@@ -28,9 +27,3 @@ async def service(dsn: str, clock: HandClock) -> AsyncIterator[Service]:
     settings = {"AURRA_EMBEDDER": "none", "AURRA_SECRET_KEYS": sealing.new_key()}
     async with open_service(read_settings(settings), dsn, clock) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def app(service: Service) -> Any:
-    """Its ASGI application."""
-    return build_app(service)

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from aurra import jobs, sealing
-from aurra.app import build_app, open_service
+from aurra.app import open_service
 from aurra.context import Service
 from aurra.keys import Terms
 from aurra.settings import read_settings
@@ -56,12 +56,6 @@ async def service(dsn: str, clock: HandClock) -> AsyncIterator[Service]:
     settings = {"AURRA_EXACT_UP_TO": "10", "AURRA_SECRET_KEYS": sealing.new_key()}
     async with open_service(read_settings(settings), dsn, clock) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def app(service: Service) -> Any:
-    """Its ASGI application."""
-    return build_app(service)
 
 
 class Recorder:

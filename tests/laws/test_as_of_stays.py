@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from aurra import jobs
-from aurra.app import build_app, open_service
+from aurra.app import open_service
 from aurra.context import Service
 from aurra.settings import read_settings
 from aurra.store import migrate, segments
@@ -37,12 +37,6 @@ async def service(dsn: str) -> AsyncIterator[Service]:
     await migrate.migrate(dsn)
     async with open_service(read_settings({"AURRA_EMBEDDER": "none", "AURRA_EXACT_UP_TO": "400"}), dsn) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def app(service: Service) -> Any:
-    """Its ASGI application."""
-    return build_app(service)
 
 
 class Writer:

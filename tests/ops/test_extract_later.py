@@ -12,7 +12,6 @@ import msgspec
 import pytest
 
 from aurra import jobs
-from aurra.app import build_app
 from aurra.context import Service
 from aurra.jobs.extraction import extract
 from aurra.settings import read_settings
@@ -42,12 +41,6 @@ async def service(dsn: str, clock: HandClock) -> AsyncIterator[Service]:
     """The service on it."""
     async with service_on(dsn, clock) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def app(service: Service) -> Any:
-    """Its ASGI application."""
-    return build_app(service)
 
 
 async def later(account: Account, *turns: dict[str, Any], **fields: Any) -> dict[str, Any]:

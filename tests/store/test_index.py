@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from aurra import jobs, sketches
-from aurra.app import build_app, open_service
+from aurra.app import open_service
 from aurra.context import Service
 from aurra.ids import Ids
 from aurra.settings import read_settings
@@ -50,12 +50,6 @@ async def service(dsn: str, embedder: str) -> AsyncIterator[Service]:
     async with open_service(read_settings(settings), dsn) as running:
         assert (running.embedder is None) == (embedder == "none")
         yield running
-
-
-@pytest.fixture(scope="module")
-def app(service: Service) -> Any:
-    """Its ASGI application."""
-    return build_app(service)
 
 
 async def run_jobs(service: Service, account: Account) -> None:

@@ -3,7 +3,7 @@
 import datetime as dt
 import ipaddress
 from collections.abc import Callable
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,8 +14,8 @@ from aurra.limiter import Limiter
 from aurra.rates import Bucket
 from aurra.store import rates as stored
 from aurra.store.accounts import open_directory
-from aurra.store.pool import Database, Opening
 from tests.conftest import HandClock, MakeAccount
+from tests.counted import Counted
 from tests.plain import connected, execute
 from tests.pure.test_rates import most_in_a_minute
 
@@ -32,18 +32,6 @@ ASKS = st.lists(
     min_size=1,
     max_size=25,
 )
-
-
-class Counted(Database):
-    """The database, and how many transactions were asked of it."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self.begun = 0
-
-    def begin(self, company_id: UUID) -> Opening:
-        self.begun += 1
-        return self._database.begin(company_id)
 
 
 def ticks_of(clock: HandClock, wrong_by: float = 0.0) -> Callable[[], float]:
@@ -117,7 +105,7 @@ async def test_four_processes_share_one_limit(make_account: MakeAccount, service
     assert most_in_a_minute(served) <= 110
     assert asked == 7200
     # One for each that was served, and one for each of those who lost the race to it.
-    assert database.begun < asked / 4
+    assert database.asked < asked / 4
 
 
 async def test_many_requests_need_few_round_trips(make_account: MakeAccount, service: Service) -> None:
@@ -129,7 +117,7 @@ async def test_many_requests_need_few_round_trips(make_account: MakeAccount, ser
     for now in range(0, 30_000_000, 25_000):
         clock.at = BEGINNING + dt.timedelta(microseconds=now)
         assert (await limiter.admit(database, account.row.id, "k", clock.at)).retry_after is None
-    assert database.begun < 1200 / 20
+    assert database.asked < 1200 / 20
 
 
 async def test_what_a_process_does_not_use_it_gives_back(make_account: MakeAccount, service: Service) -> None:
