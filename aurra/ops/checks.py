@@ -4,7 +4,7 @@ from uuid import UUID
 
 from aurra import texts
 from aurra.context import Context
-from aurra.errors import BadRequest, NotFound, Unprocessable
+from aurra.errors import BadRequest, Forbidden, NotFound, Unprocessable
 from aurra.planning.changing import erased_by
 from aurra.store import memories
 from aurra.store.pool import Transaction
@@ -16,6 +16,12 @@ IMPORTANCE = {"low": 2, "medium": 5, "high": 8}
 def clamp(limit: int | None, default: int) -> int:
     """A limit inside 1…1000, never refused."""
     return default if limit is None else max(1, min(MOST_RESULTS, limit))
+
+
+def require_whole_account(ctx: Context, what: str) -> None:
+    """Returns when the key sees every tenant; raises Forbidden for what is not for one of them alone to see or set."""
+    if ctx.caller.tenant_id is not None:
+        raise Forbidden(f"This key is pinned to a tenant; {what} the whole account's.")
 
 
 def choice(value: str | None, allowed: tuple[str, ...], param: str) -> None:

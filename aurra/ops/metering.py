@@ -4,17 +4,8 @@ import msgspec
 
 from aurra import instants, plans
 from aurra.changes import Changes, Head
-from aurra.context import Context
-from aurra.errors import Forbidden, PlanLimitExceeded
+from aurra.errors import PlanLimitExceeded
 from aurra.types.accounts import PlanStatus
-
-
-def require_whole_account(ctx: Context) -> None:
-    """Returns when the key sees every tenant and transaction. Raises Forbidden: sums over an account tell of all."""
-    if ctx.caller.tenant_id is not None:
-        raise Forbidden("This key is pinned to a tenant; usage and plan are the whole account's.")
-    if ctx.caller.up_to is not None:
-        raise Forbidden("This key may know of the account up to a transaction; usage tells of what came later.")
 
 
 def admit(head: Head, changes: Changes | None) -> plans.Allowed | plans.InGrace:

@@ -22,7 +22,7 @@ async def plan_status(ctx: Context, request: PlanAsked) -> PlanStatus:
     """The plan, and how much of it this month has used; with `as_of`, as both stood then."""
     at = instants.parse_optional(request.as_of, "as_of")
     if at is not None:
-        metering.require_whole_account(ctx)
+        checks.require_whole_account(ctx, "usage and plan are")
     async with ctx.database.read(ctx.company_id) as tx:
         head = await ledger.head(tx, ctx.service.clock())
         return metering.plan_status(head if at is None else await _as_it_stood(tx, head, at))
@@ -31,7 +31,7 @@ async def plan_status(ctx: Context, request: PlanAsked) -> PlanStatus:
 @operation("plan.history", "GET", "/plan/history", scope="usage:read")
 async def plan_history(ctx: Context, request: PlanHistory) -> PlanHistoryPage:
     """What the account's plan was and allowed, newest first: each entry holds until the one after it."""
-    metering.require_whole_account(ctx)
+    checks.require_whole_account(ctx, "usage and plan are")
     limit = checks.clamp(request.limit, 20)
     place = paging.place_of(ctx, request.cursor, PlanCursor)
     async with ctx.database.read(ctx.company_id) as tx:

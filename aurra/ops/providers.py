@@ -9,7 +9,7 @@ from msgspec import UNSET
 from aurra import instants
 from aurra.changes import Head
 from aurra.context import Context
-from aurra.errors import BadRequest, Forbidden
+from aurra.errors import BadRequest
 from aurra.ops import checks, models, writing
 from aurra.ops.committing import Decision
 from aurra.ops.registry import operation
@@ -98,8 +98,7 @@ def _row(ctx: Context, ring: KeyRing | None, choice: ModelChoice, at: dt.datetim
 
 def _require_whole_account(ctx: Context) -> None:
     """Whoever sets the model reads all that is asked and told in the account; a tenant's key must not."""
-    if ctx.caller.tenant_id is not None:
-        raise Forbidden("This key is pinned to a tenant; the model is the whole account's.")
+    checks.require_whole_account(ctx, "the model is")
 
 
 def _check_sizes(request: ProviderChange) -> None:

@@ -35,7 +35,7 @@ from aurra.types.usage import (
 @operation("usage.summary", "GET", "/usage/summary", scope="usage:read")
 async def summary(ctx: Context, request: UsageSummary) -> UsageSummarized:
     """Writes and transactions of a span, by day and by verb; what the account holds; where its plan stands."""
-    metering.require_whole_account(ctx)
+    checks.require_whole_account(ctx, "usage and plan are")
     async with ctx.database.read(ctx.company_id) as tx:
         head = await ledger.head(tx, ctx.service.clock())
         span = _span(head, request)
@@ -58,7 +58,7 @@ async def summary(ctx: Context, request: UsageSummary) -> UsageSummarized:
 @operation("usage.details", "GET", "/usage/details", scope="usage:read")
 async def details(ctx: Context, request: UsageDetails) -> UsageDetailed:
     """Writes and transactions of a span by day, verb and key, the newest day first."""
-    metering.require_whole_account(ctx)
+    checks.require_whole_account(ctx, "usage and plan are")
     limit = checks.clamp(request.limit, 100)
     place = paging.place_of(ctx, request.cursor, UsageCursor)
     async with ctx.database.read(ctx.company_id) as tx:
@@ -79,7 +79,7 @@ async def details(ctx: Context, request: UsageDetails) -> UsageDetailed:
 @operation("usage.by_key", "GET", "/usage/by-key", scope="usage:read")
 async def by_key(ctx: Context, request: UsageByKey) -> UsageOfKeys:
     """Writes and transactions of a span, key by key, and when each key was last used."""
-    metering.require_whole_account(ctx)
+    checks.require_whole_account(ctx, "usage and plan are")
     limit = checks.clamp(request.limit, 100)
     place = paging.place_of(ctx, request.cursor, KeyUsedCursor)
     async with ctx.database.read(ctx.company_id) as tx:

@@ -100,7 +100,7 @@ async def take(dsn: str, file: Path) -> Manifest:
     unfinished = file.with_name(f"{file.name}.part")
     connection = await pool.connect(dsn)
     try:
-        with _new_file(unfinished) as output, zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED, True, 3) as archive:
+        with new_file(unfinished) as output, zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED, True, 3) as archive:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 await connection.execute(f"SET LOCAL ROLE {pool.OWNER_ROLE}; {TEXT_FORM}")
                 manifest = await _copy_all(connection, archive)
@@ -115,7 +115,7 @@ async def take(dsn: str, file: Path) -> Manifest:
 
 
 @contextlib.contextmanager
-def _new_file(path: Path) -> Generator[Any]:
+def new_file(path: Path) -> Generator[Any]:
     """Written durably by the end; nobody else may read it."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as output:
@@ -129,9 +129,9 @@ async def _copy_all(connection: Any, archive: zipfile.ZipFile) -> Manifest:
     made = await tx.row(_Q["made_at"], Made)
     assert made is not None
     directory = Directory(connection)
-    accounts = [account.id for account in await directory.list_accounts()]
+    accounts = await directory.list_accounts()
     heads: list[LedgerHead] = []
-    for account in await directory.list_accounts():
+    for account in accounts:
         async with directory.act_on(account) as inside:
             head = await chain.head(inside)
         heads.append(LedgerHead(account.id, head.last_tx, head.last_at, head.last_hash.hex()))
@@ -141,7 +141,11 @@ async def _copy_all(connection: Any, archive: zipfile.ZipFile) -> Manifest:
         aurra=__version__,
         made_at=made.at,
         migrations=await tx.rows(_Q["applied"], Applied),
-        tables=[await _copy(connection, archive, table, accounts) for table in await tables(tx) if table.is_kept],
+        tables=[
+            await _copy(connection, archive, table, [account.id for account in accounts])
+            for table in await tables(tx)
+            if table.is_kept
+        ],
         accounts=heads,
     )
 

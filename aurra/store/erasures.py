@@ -1,11 +1,10 @@
 """What was erased, and how keys stand: what a restored backup must not bring back.
 
-Read from the database that a backup replaces, or from a file that `aurra erasures export` wrote. It names ids alone,
-and the hashes of keys' secrets: nothing that was said.
+Read from the database that a backup replaces, or from a file that `aurra erasures export` wrote. It holds ids,
+and keys as they stand (hashes and sealed secrets among it): nothing that was said.
 """
 
 import datetime as dt
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import msgspec
 
 from aurra.errors import CannotStart
 from aurra.store.accounts import Directory, now
-from aurra.store.backups import Statement
+from aurra.store.backups import Statement, new_file
 from aurra.store.pool import Transaction
 from aurra.store.queries import load
 
@@ -114,11 +113,8 @@ def write_file(erasures: Erasures, file: Path) -> None:
     """The file is there, readable by its owner alone. Raises CannotStart."""
     unfinished = file.with_name(f"{file.name}.part")
     try:
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as output:
+        with new_file(unfinished) as output:
             output.write(msgspec.json.encode(erasures))
-            output.flush()
-            os.fsync(output.fileno())
         unfinished.replace(file)
     except OSError as error:
         raise CannotStart(f"The erasures cannot be written to {file} ({error.strerror}).") from error

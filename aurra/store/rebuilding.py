@@ -7,11 +7,12 @@ from uuid import UUID
 
 from aurra.errors import CannotStart
 from aurra.store import backups, erasures, migrate, pool
-from aurra.store.accounts import Directory
+from aurra.store.accounts import AccountRow, Directory
 from aurra.store.backups import Backup, Counted, LedgerHead, Statement, TableFacts
 from aurra.store.erasures import Erasures
 from aurra.store.pool import Transaction
 from aurra.store.queries import load
+from aurra.store.verifying import Verdict
 
 _Q = load("backups")
 
@@ -43,7 +44,8 @@ async def rebuilt(dsn: str, backup: Backup, *, replaces: bool) -> AsyncGenerator
             rebuilding = Rebuilding(connection, replaced, columns)
             await _verify_heads(rebuilding.directory, backup.manifest.accounts)
             yield rebuilding
-            await _verify(rebuilding.directory)
+            for account in await rebuilding.directory.list_accounts():
+                await _verified(rebuilding.directory, account)
             await migrate.check_safe(connection)
     finally:
         await connection.close()
@@ -121,16 +123,15 @@ async def _verify_heads(directory: Directory, heads: list[LedgerHead]) -> None:
     if {account.id for account in accounts} != wanted.keys():
         raise CannotStart("The backup's accounts are not those that its manifest names.")
     for account in accounts:
-        found = (await directory.verify(account)).head
+        found = (await _verified(directory, account)).head
         if (found.last_tx, found.last_hash.hex()) != (wanted[account.id].last_tx, wanted[account.id].hash):
             raise CannotStart(f"The ledger of account {account.name!r} does not end where the backup says.")
-    await _verify(directory)
 
 
-async def _verify(directory: Directory) -> None:
-    for account in await directory.list_accounts():
-        verdict = await directory.verify(account)
-        if verdict.first_bad is not None:
-            raise CannotStart(
-                f"The ledger of account {account.name!r} does not verify: {verdict.first_bad}: {verdict.why}."
-            )
+async def _verified(directory: Directory, account: AccountRow) -> Verdict:
+    verdict = await directory.verify(account)
+    if verdict.first_bad is not None:
+        raise CannotStart(
+            f"The ledger of account {account.name!r} does not verify: {verdict.first_bad}: {verdict.why}."
+        )
+    return verdict
