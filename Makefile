@@ -32,7 +32,7 @@ seed: $(VENV)/.run  ## the README's dated story, in an account of its own; print
 	@exec $(BIN)/aurra seed
 
 test: $(VENV)/.dev  ## everything but the long variants; two processes, each with a PostgreSQL of its own
-	@$(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -m "not long and not js and not adapters" -n 2 --dist loadfile
 
 test-long: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m long --timeout 3600

@@ -1,7 +1,9 @@
 """One embedded Postgres for all tests, one service on it, a fresh account for each test."""
 
+import asyncio
 import contextlib
 import datetime as dt
+import socket
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ from uuid import uuid4
 import httpx2
 import msgspec
 import pytest
+import uvicorn
 
 from aurra import sealing
 from aurra.app import build_app, open_service
@@ -157,3 +160,15 @@ async def bare(app: Any) -> AsyncIterator[httpx2.AsyncClient]:
     """A client without a key."""
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://aurra") as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+async def url(app: Any) -> AsyncIterator[str]:
+    """Where the module's application answers, on a socket of its own."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
+    serving = asyncio.create_task(server.serve([listener]))
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    await serving

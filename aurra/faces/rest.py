@@ -2,25 +2,21 @@
 
 import asyncio
 import re
-import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
-from uuid import uuid4
 
 import msgspec
-import structlog
 from litestar import Request, Response
 from litestar.exceptions import InternalServerException
 from litestar.handlers import HTTPRouteHandler
 
 from aurra import keys
-from aurra.context import Caller, Context, Service
+from aurra.context import Caller, Service
 from aurra.errors import AurraError, BadRequest, PayloadTooLarge, TooSlow, UnsupportedMedia
-from aurra.faces import auth, decoding, limits, problems, signatures
-from aurra.ops import Operation, call
-
-log = structlog.get_logger("aurra")
+from aurra.faces import asking, auth, decoding, limits, problems, signatures
+from aurra.faces.asking import Asked
+from aurra.ops import Operation
 
 AnyRequest = Request[Any, Any, Any]
 _BODY_SECONDS = 10
@@ -94,15 +90,8 @@ async def respond(request: AnyRequest, work: Callable[[str], Any]) -> Response[b
     request_id = request_id_of(request)
     try:
         return await work(request_id)
-    except AurraError as error:
-        return problem(error, request_id)
     except Exception as error:
-        # Where it failed, never with what: messages and values may hold content.
-        frames = [
-            f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
-        ]
-        log.error("failed", request_id=request_id, method=request.method, kind=type(error).__name__, frames=frames[-8:])
-        return problem(AurraError("Something failed inside; nothing is known to be stored."), request_id)
+        return problem(problems.told(error, request_id, request.method), request_id)
 
 
 def problem(error: AurraError, request_id: str) -> Response[bytes]:
@@ -119,8 +108,7 @@ def request_id_of(request: AnyRequest) -> str:
     """The caller's own id where it is a sensible one, else a new one; the same for the whole request."""
     state = request.scope["state"]
     if "request_id" not in state:
-        given = request.headers.get("x-request-id", "")
-        state["request_id"] = given if re.fullmatch(r"[\w.:-]{1,128}", given) else uuid4().hex
+        state["request_id"] = asking.request_id_of(request.headers)
     return state["request_id"]
 
 
@@ -133,22 +121,15 @@ async def _run(
     decoded, ignored = decoding.decode(
         op, body or (b"" if query or op.method in ("GET", "DELETE") else b"{}"), path, query
     )
-    ctx = Context(
-        service=service,
-        caller=caller,
-        request_id=request_id,
-        idempotency_key=request.headers.get("idempotency-key") if op.is_idempotent else None,
-    )
-    answer = await call(ctx, op, decoded)
-    answer.warnings += [f"The field `{name}` is unknown and was ignored." for name in ignored]
-    headers = _headers(ctx, request_id)
-    if op.markdown is None:
-        return Response(_encode(answer), status_code=200, media_type="application/json", headers=headers)
-    headers["Vary"] = "Accept"
-    if _prefers_markdown(request.headers.get("accept", "")):
-        page = op.markdown(answer).encode()
-        return Response(page, status_code=200, media_type="text/markdown", headers=headers)
-    return Response(_encode(answer), status_code=200, media_type="application/json", headers=headers)
+    key = request.headers.get("idempotency-key")
+    asked = await asking.run(service, caller, op, decoded, ignored, request_id=request_id, idempotency_key=key)
+    headers = _headers(asked, request_id)
+    if op.markdown is not None:
+        headers["Vary"] = "Accept"
+        if _prefers_markdown(request.headers.get("accept", "")):
+            page = op.markdown(asked.answer).encode()
+            return Response(page, status_code=200, media_type="text/markdown", headers=headers)
+    return Response(_encode(asked.answer), status_code=200, media_type="application/json", headers=headers)
 
 
 async def _caller_and_body(service: Service, op: Operation, request: AnyRequest) -> tuple[Caller, bytes]:
@@ -190,12 +171,12 @@ def _prefers_markdown(accept: str) -> bool:
     return weights.get("text/markdown", 0.0) > 0 and weights["text/markdown"] >= json
 
 
-def _headers(ctx: Context, request_id: str) -> dict[str, str]:
+def _headers(asked: Asked, request_id: str) -> dict[str, str]:
     found = {"X-Request-Id": request_id}
-    if ctx.replayed:
+    if asked.replayed:
         found["Idempotent-Replayed"] = "true"
-    if ctx.plan_warning:
-        found["X-Plan-Warning"] = ctx.plan_warning.encode("ascii", "replace").decode()
+    if asked.plan_warning:
+        found["X-Plan-Warning"] = asked.plan_warning.encode("ascii", "replace").decode()
     return found
 
 

@@ -48,6 +48,7 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     scope="query",
     keeps_ceiling=True,
     ignores_unknown=True,
+    command="ask {question}",
     keyless="It asks: each answer is of its own moment, and has a receipt of its own.",
 )
 async def query(ctx: Context, request: Question) -> Answered:

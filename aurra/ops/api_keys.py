@@ -121,6 +121,7 @@ async def update_key(ctx: Context, request: ApiKeyChange) -> ApiKeyFound:
     "/api-keys/{key_id}",
     scope="keys:manage",
     keyless="A revoked key stays revoked: again, it changes nothing more.",
+    is_destructive=True,
 )
 async def revoke_key(ctx: Context, request: ApiKeyRevoke) -> ApiKeyFound:
     """Refuses a key from now on: at once in this process, within five seconds in others. It stays in the list."""
@@ -134,7 +135,14 @@ async def revoke_key(ctx: Context, request: ApiKeyRevoke) -> ApiKeyFound:
     return ApiKeyFound(api_key=_shown(revoked, at))
 
 
-@operation("keys.rotate", "POST", "/api-keys/{key_id}/rotate", scope="keys:manage", is_idempotent=True)
+@operation(
+    "keys.rotate",
+    "POST",
+    "/api-keys/{key_id}/rotate",
+    scope="keys:manage",
+    is_idempotent=True,
+    is_destructive=True,
+)
 async def rotate_key(ctx: Context, request: ApiKeyRotate) -> ApiKeyMade:
     """Gives a key a new secret, which is in this answer and nowhere else. Id and settings stay.
 

@@ -47,6 +47,7 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
     scope="memories:erase",
     aliases=("/agent/memories/{memory_id}/erase",),
     is_idempotent=True,
+    is_destructive=True,
 )
 async def erase(ctx: Context, request: Erase) -> Erased:
     """Removes a memory for good, from every transaction: its versions, what it said, its vector, the turn it came from.
@@ -64,7 +65,14 @@ async def erase(ctx: Context, request: Erase) -> Erased:
     )
 
 
-@operation("memories.erase_matching", "POST", "/agent/erase", scope="memories:erase", is_idempotent=True)
+@operation(
+    "memories.erase_matching",
+    "POST",
+    "/agent/erase",
+    scope="memories:erase",
+    is_idempotent=True,
+    is_destructive=True,
+)
 async def erase_matching(ctx: Context, request: EraseMatching) -> Erased:
     """Removes for good all that matches: a tenant, a session, a subject, or what is of all that are given.
 

@@ -122,7 +122,13 @@ async def get(ctx: Context, request: TransactionGet) -> TransactionFound:
 
 
 @operation(
-    "transactions.diff", "GET", "/agent/diff", scope="memories:read", keeps_ceiling=True, markdown=pages.difference
+    "transactions.diff",
+    "GET",
+    "/agent/diff",
+    scope="memories:read",
+    keeps_ceiling=True,
+    markdown=pages.difference,
+    command="diff {from} {to}",
 )
 async def diff(ctx: Context, request: Diff) -> Difference:
     """The net difference after one transaction, up to another: what is believed now in the place of what.

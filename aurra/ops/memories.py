@@ -44,7 +44,15 @@ class Asserted(msgspec.Struct):
     receipt: Receipt
 
 
-@operation("memories.add", "POST", "/agent/memories", scope="memories:write", ignores_unknown=True, is_idempotent=True)
+@operation(
+    "memories.add",
+    "POST",
+    "/agent/memories",
+    scope="memories:write",
+    ignores_unknown=True,
+    is_idempotent=True,
+    command="remember {content}",
+)
 async def add(ctx: Context, request: MemoryWrite) -> MemoryWritten:
     """Stores `content` as one memory, or the facts of `messages` each as its own.
 

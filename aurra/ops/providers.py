@@ -63,7 +63,7 @@ async def update_provider(ctx: Context, request: ProviderChange) -> ProviderSett
     return answer
 
 
-@operation("provider.delete", "DELETE", "/agent/provider", scope="keys:manage", is_idempotent=True)
+@operation("provider.delete", "DELETE", "/agent/provider", scope="keys:manage", is_idempotent=True, is_destructive=True)
 async def delete_provider(ctx: Context, request: Nothing) -> ProviderSettings:
     """Forgets the account's model and its key; from now on the server's default is used."""
     _require_whole_account(ctx)

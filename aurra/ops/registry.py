@@ -40,6 +40,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     body_limit: int
     markdown: Callable[[Any], str] | None
     """The answer as a page to read, for those who accept `text/markdown`."""
+    is_destructive: bool
+    """Takes away what no later operation brings back."""
+    command: str | None
+    """How the command line knows it too, with the fields that need no name there: `remember {content}` is
+    `memories add --content …`."""
 
     @property
     def id(self) -> str:
@@ -50,6 +55,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     def summary(self) -> str:
         """The first sentence of its docstring."""
         return (self.run.__doc__ or "").strip().split("\n")[0]
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether it changes nothing of what is stored, but for the receipt of an answer."""
+        return self.method == "GET" or self.keeps_ceiling
 
     @property
     def path_parameters(self) -> tuple[str, ...]:
@@ -72,6 +82,8 @@ def operation(
     keyless: str | None = None,
     body_limit: int = MIB,
     markdown: Callable[[Any], str] | None = None,
+    is_destructive: bool = False,
+    command: str | None = None,
 ) -> Callable[[Callable[[Context, R], Awaitable[A]]], Callable[[Context, R], Awaitable[A]]]:
     """Registers `async def verb(ctx: Context, request: SomeRequest) -> SomeAnswer`.
 
@@ -100,6 +112,8 @@ def operation(
             keyless=keyless,
             body_limit=body_limit,
             markdown=markdown,
+            is_destructive=is_destructive,
+            command=command,
         )
         return run
 

@@ -52,6 +52,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     scope="memories:read",
     keeps_ceiling=True,
     keyless="It reads, and stores nothing.",
+    command="search {query}",
 )
 async def search(ctx: Context, request: Search) -> Found:
     """Finds memories by words and by meaning, best first; superseded and expired ones are left out."""
