@@ -128,9 +128,9 @@ def app(service: Service) -> Any:
     return build_app(service)
 
 
-@pytest.fixture
-async def make_account(app: Any, dsn: str) -> AsyncIterator[MakeAccount]:
-    """Makes accounts, each with a key and a client."""
+@contextlib.asynccontextmanager
+async def accounts_on(app: Any, dsn: str) -> AsyncGenerator[MakeAccount]:
+    """Makes accounts, each with a key and a client; the clients are closed at the end."""
     clients: list[httpx2.AsyncClient] = []
 
     async def make(plan: str = "enterprise", scopes: str = "full", of: AccountRow | None = None, **key: Any) -> Account:
@@ -147,6 +147,20 @@ async def make_account(app: Any, dsn: str) -> AsyncIterator[MakeAccount]:
     yield make
     for client in clients:
         await client.aclose()
+
+
+@pytest.fixture
+async def make_account(app: Any, dsn: str) -> AsyncIterator[MakeAccount]:
+    """Makes accounts, each with a key and a client."""
+    async with accounts_on(app, dsn) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+async def module_accounts(app: Any, dsn: str) -> AsyncIterator[MakeAccount]:
+    """Makes accounts that all tests of a module share."""
+    async with accounts_on(app, dsn) as make:
+        yield make
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ class Remote:
         for name in op.path_parameters:
             path = path.replace(f"{{{name}}}", quote(str(arguments.get(name, "")), safe=""))
         rest = {name: value for name, value in arguments.items() if name not in op.path_parameters}
-        sent: Json = {"params": _query(rest)} if op.method in ("GET", "DELETE") else {"json": rest}
+        sent: Json = {"params": as_query(rest)} if op.method in ("GET", "DELETE") else {"json": rest}
         response = await self._send(op, path, headers, sent)
         try:
             found = msgspec.json.decode(response.content, type=dict[str, Any])
@@ -122,7 +122,7 @@ async def remote(url: str, key: str) -> AsyncGenerator[Reach]:
         yield Remote(http)
 
 
-def _query(fields: Json) -> list[tuple[str, str]]:
+def as_query(fields: Json) -> list[tuple[str, str]]:
     """Fields as a query string has them: lists repeat, booleans are lower case."""
     return [
         (name, str(one).lower() if isinstance(one, bool) else str(one))
