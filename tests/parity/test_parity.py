@@ -156,4 +156,4 @@ def _plain(told: Told) -> tuple[Any, ...]:
 
 def _said(told: Told) -> tuple[Any, ...]:
     """What must be the same of a refusal, whatever the face adds."""
-    return tuple(told.body.get(name) for name in ("code", "detail", "hint"))
+    return (plain({name: told.body.get(name) for name in ("code", "detail", "hint")}),)
