@@ -8,7 +8,7 @@ install = if command -v uv >/dev/null 2>&1; then uv pip install --quiet --python
 find-python = $$(for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
   command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done)
 
-.PHONY: run seed test test-long check t bench bench-time bench-trust bench-recall bench-scale lock format clean generate
+.PHONY: run seed test test-long check t bench bench-time bench-trust bench-faces bench-recall bench-scale lock format clean generate
 
 $(BIN)/python:
 	@py=$(find-python); [ -n "$$py" ] || { echo "Aurra needs Python 3.11 or newer on the PATH." >&2; exit 1; }; \
@@ -64,6 +64,9 @@ bench-time: $(VENV)/.dev  ## what versions and transactions cost, as ratios agai
 
 bench-trust: $(VENV)/.dev  ## what authentication, row-level security, idempotency and limits cost together
 	@$(BIN)/python -m tests.bench.trust
+
+bench-faces: $(VENV)/.dev  ## what MCP, GraphQL and the SDK cost beside REST
+	@$(BIN)/python -m tests.bench.faces
 
 bench-scale: $(VENV)/.dev  ## what a search costs at 600, 6,000 and 60,000 memories a tenant
 	@$(BIN)/python -m tests.bench.scale
