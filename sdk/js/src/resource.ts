@@ -24,13 +24,13 @@ export class Call<Answer> implements Promise<Answer> {
 
   then<Fulfilled = Answer, Rejected = never>(
     onfulfilled?: ((answer: Answer) => Fulfilled | PromiseLike<Fulfilled>) | null,
-    onrejected?: ((reason: unknown) => Rejected | PromiseLike<Rejected>) | null,
+    onrejected?: ((reason: any) => Rejected | PromiseLike<Rejected>) | null,
   ): Promise<Fulfilled | Rejected> {
     return this.#sent.then(({ data }) => data).then(onfulfilled, onrejected);
   }
 
   catch<Rejected = never>(
-    onrejected?: ((reason: unknown) => Rejected | PromiseLike<Rejected>) | null,
+    onrejected?: ((reason: any) => Rejected | PromiseLike<Rejected>) | null,
   ): Promise<Answer | Rejected> {
     return this.then(null, onrejected);
   }
