@@ -46,7 +46,7 @@ async def test_every_operation_is_called(
 ) -> None:
     """sdk/js/test/service/operations.test.ts, with the registry's operations and a request of each that means
     something: a method that is missing fails, and so does one that the registry lacks."""
-    low = await make_account(of=account.row, trust="low")
+    low = await make_account(of=account.row, trust=1)
     planted = await plant(service, account, low, word())
     asked = [{"name": op.name, "fields": _request(op.name, planted.values)} for op in OPERATIONS.values()]
     file = tmp_path / "operations.json"
