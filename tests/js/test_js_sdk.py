@@ -37,7 +37,7 @@ def run_node(url: str, account: Account) -> RunNode:
 
 async def test_a_story_told_to_the_service(run_node: RunNode) -> None:
     """sdk/js/test/service/service.test.ts."""
-    done = await run_node("--test", "sdk/js/build/service/service.test.js")
+    done = await run_node("--test", "--test-reporter=tap", "sdk/js/build/service/service.test.js")
     assert done.returncode == 0, done.stdout
 
 
@@ -51,7 +51,9 @@ async def test_every_operation_is_called(
     asked = [{"name": op.name, "fields": _request(op.name, planted.values)} for op in OPERATIONS.values()]
     file = tmp_path / "operations.json"
     file.write_bytes(msgspec.json.encode(asked))
-    done = await run_node("--test", "sdk/js/build/service/operations.test.js", AURRA_OPERATIONS=str(file))
+    done = await run_node(
+        "--test", "--test-reporter=tap", "sdk/js/build/service/operations.test.js", AURRA_OPERATIONS=str(file)
+    )
     assert done.returncode == 0, done.stdout
     assert int(re.findall(r"^# pass (\d+)$", done.stdout, re.MULTILINE)[0]) == len(OPERATIONS) + 1
 
