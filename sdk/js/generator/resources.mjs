@@ -43,8 +43,10 @@ function operationOf(path, method, described, schemas) {
     isIdempotent: (described.parameters ?? []).some((parameter) => parameter.name === "Idempotency-Key"),
     isRepeatable: described["x-aurra-repeatable"],
     hasTenant: "tenant_id" in properties,
-    tenantInside: Object.keys(properties).filter((field) =>
-      IN_BODY.has(method) && referencesIn(properties[field]).some((inner) => "tenant_id" in schemas[inner].properties),
+    tenantInside: Object.keys(properties).filter(
+      (field) =>
+        IN_BODY.has(method) &&
+        referencesIn(properties[field]).some((inner) => "tenant_id" in schemas[inner].properties),
     ),
   };
 }
@@ -80,7 +82,12 @@ ${constants.join("\n")}`;
 /** The source of resources.ts. */
 export function resourcesModule(operations) {
   const nouns = [...new Set([...operations.map(({ noun }) => noun), ...Object.keys(BASES)])].sort();
-  const classes = nouns.map((noun) => resource(noun, operations.filter((op) => op.noun === noun)));
+  const classes = nouns.map((noun) =>
+    resource(
+      noun,
+      operations.filter((op) => op.noun === noun),
+    ),
+  );
   const bases = Object.values(BASES).map((base) => `import { ${base} } from "./webhooks.js";\n`);
   return `/** Every operation of the service as a method. */
 import * as operations from "./operations.js";
@@ -127,20 +134,28 @@ function overloads(op, name, options, answer, description, run) {
   const whole = Object.keys(op.properties).length > 0 ? `types.${op.request}` : "Record<string, never>";
   const called = (parameters) => {
     const line = `  ${name}(${parameters.join(", ")}): ${answer};`;
-    return line.length <= 120 ? line : `  ${name}(\n${parameters.map((one) => `    ${one},\n`).join("")}  ): ${answer};`;
+    return line.length <= 120
+      ? line
+      : `  ${name}(\n${parameters.map((one) => `    ${one},\n`).join("")}  ): ${answer};`;
   };
   const end = `options?: ${options}`;
-  const signatures = op.positional.length === 0
-    ? [docComment(description, "  "), called([`fields?: ${whole}`, end])]
-    : [
-        docComment(description, "  ", op.positional.map((field) => said(op, field))),
-        called([
-          ...op.positional.map((field) => `${parameter(field)}: types.${op.request}["${field}"]`),
-          `fields?: ${op.hasMore ? `Omit<${whole}, ${op.positional.map((field) => `"${field}"`).join(" | ")}>` : "Record<string, never>"}`,
-          end,
-        ]),
-        called([`fields: ${whole}`, end]),
-      ];
+  const byPosition = op.positional.map((field) => `"${field}"`).join(" | ");
+  const signatures =
+    op.positional.length === 0
+      ? [docComment(description, "  "), called([`fields?: ${whole}`, end])]
+      : [
+          docComment(
+            description,
+            "  ",
+            op.positional.map((field) => said(op, field)),
+          ),
+          called([
+            ...op.positional.map((field) => `${parameter(field)}: types.${op.request}["${field}"]`),
+            `fields?: ${op.hasMore ? `Omit<${whole}, ${byPosition}>` : "Record<string, never>"}`,
+            end,
+          ]),
+          called([`fields: ${whole}`, end]),
+        ];
   return [...signatures, `  ${name}(...given: unknown[]): ${answer} {\n    ${run}\n  }`].join("\n");
 }
 
@@ -174,7 +189,7 @@ function field(key, value) {
 }
 
 const RESERVED = new Set(
-  ("break case catch class const continue debugger default delete do else enum export extends false finally for function " +
-    "if implements import in instanceof interface let new null package private protected public return static super " +
-    "switch this throw true try typeof var void while with yield await arguments eval").split(" "),
+  `break case catch class const continue debugger default delete do else enum export extends false finally for function
+  if implements import in instanceof interface let new null package private protected public return static super switch
+  this throw true try typeof var void while with yield await arguments eval`.split(/\s+/),
 );

@@ -3,11 +3,12 @@ const WIDTH = 120;
 
 /** The text as a doc comment; what is under `tags` follows it, one a tag. */
 export function docComment(text, indent = "", tags = []) {
-  const paragraphs = unindented(text).split("\n\n").map((paragraph) => paragraph.split(/\s+/).filter(Boolean).join(" "));
-  const lines = paragraphs.filter(Boolean).flatMap((paragraph, place) => [
-    ...(place > 0 ? [""] : []),
-    ...filled(paragraph, WIDTH - indent.length - 3),
-  ]);
+  const paragraphs = unindented(text)
+    .split("\n\n")
+    .map((paragraph) => paragraph.split(/\s+/).filter(Boolean).join(" "));
+  const lines = paragraphs
+    .filter(Boolean)
+    .flatMap((paragraph, place) => [...(place > 0 ? [""] : []), ...filled(paragraph, WIDTH - indent.length - 3)]);
   if (tags.length > 0) lines.push("");
   for (const tag of tags) lines.push(...filled(tag, WIDTH - indent.length - 3, "  "));
   const safe = lines.map((line) => line.replaceAll("*/", "*\\/"));

@@ -16,7 +16,9 @@ export async function typesModule(document, operations) {
   const { schemas } = document.components;
   const answered = closure(schemas, [...operations.map(({ answer }) => answer), "Problem"]);
   // A request without fields needs no type.
-  const named = Object.entries(schemas).filter(([name, { properties }]) => answered.has(name) || Object.keys(properties ?? {}).length > 0);
+  const named = Object.entries(schemas).filter(
+    ([name, { properties }]) => answered.has(name) || Object.keys(properties ?? {}).length > 0,
+  );
   const prepared = Object.fromEntries(named.map(([name, schema]) => [name, schemaFor(schema, !answered.has(name))]));
   const nodes = await openapiTS(
     { openapi: document.openapi, info: document.info, paths: {}, components: { schemas: prepared } },
@@ -38,7 +40,7 @@ export async function typesModule(document, operations) {
         .replaceAll(/^( *)\/\*\*(.*?)\*\/\n/gms, (_, indent, said) => docComment(plain(said), indent, []) + "\n");
       return `${description ? `${docComment(description)}\n` : ""}${type}`;
     });
-  return `/** Everything typed that goes in or comes out, by the names that it has on the wire. */\n\n${declared.join("\n")}`;
+  return `${docComment("Everything typed that goes in or comes out, as on the wire.")}\n\n${declared.join("\n")}`;
 }
 
 /** What a doc comment says, without what the type says already. */
@@ -52,7 +54,7 @@ function plain(comment) {
 /** The schemas of these names, and all that they name. */
 function closure(schemas, names) {
   const found = new Set();
-  for (const waiting = [...names]; waiting.length > 0; ) {
+  for (const waiting = [...names]; waiting.length > 0;) {
     const name = waiting.pop();
     if (found.has(name)) continue;
     found.add(name);
@@ -69,7 +71,10 @@ export function referencesIn(schema) {
 /** The schema as the types are to be made of it. */
 function schemaFor(schema, isGiven) {
   const { title: _, description: __, ...plain } = schema;
-  const properties = Object.entries(plain.properties ?? {}).map(([name, property]) => [name, propertyFor(property, isGiven)]);
+  const properties = Object.entries(plain.properties ?? {}).map(([name, property]) => [
+    name,
+    propertyFor(property, isGiven),
+  ]);
   return { ...plain, properties: Object.fromEntries(properties) };
 }
 
@@ -85,7 +90,8 @@ function propertyFor(property, isGiven) {
 }
 
 function saidOfDefault(otherwise, isGiven) {
-  const isSaid = isGiven && otherwise != null && otherwise !== false && otherwise !== "" && typeof otherwise !== "object";
+  const isSaid =
+    isGiven && otherwise != null && otherwise !== false && otherwise !== "" && typeof otherwise !== "object";
   return isSaid ? `Default: ${otherwise}.` : "";
 }
 
@@ -94,7 +100,12 @@ function withMoments({ format, ...schema }, isInstant = false) {
   const is = isInstant || format === "date-time";
   const anyOf = schema.anyOf?.map((member) => withMoments(member, is));
   const items = schema.items && withMoments(schema.items);
-  return { ...schema, ...(anyOf && { anyOf }), ...(items && { items }), ...(is && schema.type === "string" && { "x-moment": true }) };
+  return {
+    ...schema,
+    ...(anyOf && { anyOf }),
+    ...(items && { items }),
+    ...(is && schema.type === "string" && { "x-moment": true }),
+  };
 }
 
 function withoutFormats({ format: _, ...schema }) {

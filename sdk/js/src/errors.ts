@@ -223,13 +223,13 @@ const NOT_SENT = new Set([
 
 /** The error that a request without a response is; `error` is what `fetch` threw. */
 export function ofTransport(error: unknown, baseUrl: string): APIConnectionError {
-  const known = error as { code?: unknown; message?: unknown; cause?: { code?: unknown; message?: unknown } } | undefined;
+  const known = error as
+    { code?: unknown; message?: unknown; cause?: { code?: unknown; message?: unknown } } | undefined;
   const code = known?.cause?.code ?? known?.code;
-  const said = [known?.message, known?.cause?.message ?? code].filter(Boolean).join(": ");
-  return new APIConnectionError(`${baseUrl} cannot be reached, or broke off (${said}).`, {
-    wasSent: !NOT_SENT.has(code as string),
-    cause: error,
-  });
+  const said = [known?.message, known?.cause?.message || known?.cause?.code].filter(Boolean).join(": ");
+  // Deno has no code for it.
+  const wasSent = !NOT_SENT.has(code as string) && !said.includes("client error (Connect)");
+  return new APIConnectionError(`${baseUrl} cannot be reached, or broke off (${said}).`, { wasSent, cause: error });
 }
 
 /** The JSON object that the text is, if it is one. */

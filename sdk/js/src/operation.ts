@@ -36,12 +36,7 @@ export interface Prepared {
 }
 
 /** The request for these fields, without those that are undefined. Throws TypeError for an id that is none. */
-export function prepare(
-  operation: AnyOperation,
-  fields: Fields,
-  options: Options,
-  call: WriteOptions = {},
-): Prepared {
+export function prepare(operation: AnyOperation, fields: Fields, options: Options, call: WriteOptions = {}): Prepared {
   const given = withTenant(operation, fields, options.tenantId);
   const path = operation.path.replace(/{(\w+)}/g, (_, name: string) => {
     const segment = segmentOf(operation, name, given[name]);

@@ -12,7 +12,7 @@ export interface ClientOptions {
   /** Where the service is; else AURRA_BASE_URL, else http://127.0.0.1:8000. */
   baseUrl?: string | undefined;
   /**
-   * Sent with every call that has a `tenant_id` and is not given one; else AURRA_TENANT_ID. Null is the default tenant.
+   * Sent with every call that has a `tenant_id` and is not given one; else AURRA_TENANT_ID. Null is the default one.
    */
   tenantId?: string | null | undefined;
   /**
@@ -27,7 +27,7 @@ export interface ClientOptions {
    * writes under their Idempotency-Key.
    */
   maxRetries?: number | undefined;
-  /** Milliseconds of the first wait between attempts, 500 if absent; it doubles up to 8 s. `Retry-After` comes first. */
+  /** Milliseconds of the first wait between attempts, 500 if absent; it doubles up to 8 s; `Retry-After` goes first. */
   backoff?: number | undefined;
   /** Used instead of the runtime's own, for proxies or tests. */
   fetch?: typeof fetch | undefined;
@@ -74,7 +74,9 @@ export function readOptions(given: ClientOptions): Options {
   if (signingSecret !== null) keyIdOf(apiKey);
   const baseUrl = (given.baseUrl || variable("AURRA_BASE_URL") || DEFAULT_BASE_URL).replace(/\/+$/, "");
   if (!isWeb(baseUrl)) {
-    throw new AurraError("The base URL begins with http:// or https://, names a host, and has no password and no query.");
+    throw new AurraError(
+      "The base URL begins with http:// or https://, names a host, and has no password and no query.",
+    );
   }
   return {
     apiKey,

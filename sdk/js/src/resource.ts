@@ -68,7 +68,7 @@ export class Resource {
     given: readonly unknown[],
   ): AsyncGenerator<ItemOf<Answer[Items]>, void, undefined> {
     const [fields, options] = argumentsOf(operation, given);
-    for (let cursor = fields["cursor"]; ; ) {
+    for (let cursor = fields["cursor"]; ;) {
       const { data } = await this.#transport.send(operation, { ...fields, cursor }, options);
       yield* data[items] as ItemOf<Answer[Items]>[];
       if (data.next_cursor == null) return;

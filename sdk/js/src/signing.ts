@@ -5,7 +5,8 @@ import { AurraError } from "./errors.js";
 /** The id inside a key. Throws AurraError for what is no key of the service. */
 export function keyIdOf(apiKey: string): string {
   const id = /^aurra_(?:live|test)_([0-9A-Za-z]{8})\w*$/.exec(apiKey)?.[1];
-  if (id === undefined) throw new AurraError("The API key has no id, which a signed request names; was it copied whole?");
+  if (id === undefined)
+    throw new AurraError("The API key has no id, which a signed request names; was it copied whole?");
   return id;
 }
 

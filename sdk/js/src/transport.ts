@@ -72,7 +72,8 @@ export class Transport {
       return { response, text: await response.text() };
     } catch (error) {
       signal?.throwIfAborted();
-      if (isLate) throw new APITimeoutError(`${this.#options.baseUrl} did not answer within ${timeout} ms.`, { cause: error });
+      if (isLate)
+        throw new APITimeoutError(`${this.#options.baseUrl} did not answer within ${timeout} ms.`, { cause: error });
       throw ofTransport(error, this.#options.baseUrl);
     } finally {
       clearTimeout(timer);

@@ -37,14 +37,22 @@ export interface Webhooks {
 
 /** Receives events. */
 export const webhooks: Webhooks = {
-  async unwrap<Event>(payload: string | Uint8Array | ArrayBuffer, headers: WebhookHeaders, secret: string): Promise<Event> {
-    const [id, timestamp, signatures] = ["id", "timestamp", "signature"].map((name) => header(headers, `webhook-${name}`));
+  async unwrap<Event>(
+    payload: string | Uint8Array | ArrayBuffer,
+    headers: WebhookHeaders,
+    secret: string,
+  ): Promise<Event> {
+    const [id, timestamp, signatures] = ["id", "timestamp", "signature"].map((name) =>
+      header(headers, `webhook-${name}`),
+    );
     if (!id || !timestamp || !signatures) {
       throw new WebhookVerificationError("A header is missing: webhook-id, webhook-timestamp or webhook-signature.");
     }
     const off = Math.abs(Date.now() / 1000 - (/^\d{1,12}$/.test(timestamp) ? Number(timestamp) : NaN));
     if (!(off <= TOLERANCE_SECONDS)) {
-      throw new WebhookVerificationError("It was not signed within five minutes of now: an old message, or a wrong clock.");
+      throw new WebhookVerificationError(
+        "It was not signed within five minutes of now: an old message, or a wrong clock.",
+      );
     }
     const body = typeof payload === "string" ? bytesOf(payload) : new Uint8Array(payload);
     const head = bytesOf(`${id}.${timestamp}.`);

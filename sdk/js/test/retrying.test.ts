@@ -2,7 +2,15 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { APIConnectionError, APITimeoutError, AurraError, BadRequestError, ConflictError, RateLimitError, ServerError } from "aurra-sdk";
+import {
+  APIConnectionError,
+  APITimeoutError,
+  AurraError,
+  BadRequestError,
+  ConflictError,
+  RateLimitError,
+  ServerError,
+} from "aurra-sdk";
 
 import { millisecondsBeforeRetry } from "../dist/esm/retrying.js";
 import { PLAN, RETRACTED, ScriptedServer, answers, breaksOff, hangs, problem, resets } from "./scripted-server.js";

@@ -14,7 +14,15 @@ const client = server.client({ signingSecret: SECRET });
 /** What the page says, with Node's own HMAC. */
 function expected({ method, target, headers, text }: Received): string {
   const hash = createHash("sha256").update(text).digest("hex");
-  const lines = ["v1", headers["x-aurra-key"], headers["x-aurra-timestamp"], headers["x-aurra-nonce"], method, target, hash];
+  const lines = [
+    "v1",
+    headers["x-aurra-key"],
+    headers["x-aurra-timestamp"],
+    headers["x-aurra-nonce"],
+    method,
+    target,
+    hash,
+  ];
   return `v1=${createHmac("sha256", SECRET).update(lines.join("\n")).digest("hex")}`;
 }
 

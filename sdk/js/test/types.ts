@@ -1,12 +1,25 @@
 /** Never run: each line compiles, and each that must not says so. */
-import { Aurra, AurraError, type Call, type ErrorCode, type Memory, type MemoryWrite, type WithResponse } from "aurra-sdk";
+import {
+  Aurra,
+  AurraError,
+  type Call,
+  type ErrorCode,
+  type Memory,
+  type MemoryWrite,
+  type WithResponse,
+} from "aurra-sdk";
 
 declare const client: Aurra;
 declare const maybe: string | undefined;
 declare function is<Wanted>(value: Wanted): void;
 
 export async function typed(): Promise<void> {
-  const written = await client.memories.add({ content: "x", subject: maybe, valid_from: new Date(), metadata: { a: [1] } });
+  const written = await client.memories.add({
+    content: "x",
+    subject: maybe,
+    valid_from: new Date(),
+    metadata: { a: [1] },
+  });
   is<string | null>(written.memory_id);
   is<number>(written.transaction.id);
   is<string[]>(written.warnings);

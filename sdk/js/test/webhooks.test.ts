@@ -55,10 +55,16 @@ const refused: Record<string, [string, Record<string, string | undefined>, strin
   "no base64": [PAYLOAD, headersAt(0), "whsec_%"],
   "an old one": [PAYLOAD, headersAt(-310)],
   "one of the future": [PAYLOAD, headersAt(310)],
-  "no number": [PAYLOAD, headersAt(0, { "webhook-timestamp": `${now}x`, "webhook-signature": signed(SECRET, "msg_1", `${now}x`) })],
+  "no number": [
+    PAYLOAD,
+    headersAt(0, { "webhook-timestamp": `${now}x`, "webhook-signature": signed(SECRET, "msg_1", `${now}x`) }),
+  ],
   "another version": [PAYLOAD, headersAt(0, { "webhook-signature": signed(SECRET, "msg_1", now).replace("v1", "v2") })],
   "no signature": [PAYLOAD, { ...headersAt(0), "webhook-signature": undefined }],
-  "no JSON object": ["[]", headersAt(0, { "webhook-timestamp": `${now}`, "webhook-signature": signed(SECRET, "msg_1", now, "[]") })],
+  "no JSON object": [
+    "[]",
+    headersAt(0, { "webhook-timestamp": `${now}`, "webhook-signature": signed(SECRET, "msg_1", now, "[]") }),
+  ],
 };
 for (const [name, [payload, headers, secret = SECRET]] of Object.entries(refused)) {
   test(`${name} is refused, without showing payload or secret`, async () => {

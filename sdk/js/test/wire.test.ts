@@ -12,8 +12,19 @@ import { KEY, PLAN, RETRACTED, ScriptedServer, answers, problem, sends } from ".
 const { Aurra, AurraError } = sdk;
 const server = await ScriptedServer.started();
 const client = server.client({ maxRetries: 0 });
-const failure = (call: Promise<unknown>) => call.then(() => assert.fail(), (error: sdk.AurraError) => error);
-const PAGE = { warnings: [], memories: [], has_more: false, next_cursor: null, transaction: { id: 0, at: "" }, as_of: null };
+const failure = (call: Promise<unknown>) =>
+  call.then(
+    () => assert.fail(),
+    (error: sdk.AurraError) => error,
+  );
+const PAGE = {
+  warnings: [],
+  memories: [],
+  has_more: false,
+  next_cursor: null,
+  transaction: { id: 0, at: "" },
+  as_of: null,
+};
 
 test("a read says who asks: the key as a bearer, the version; no body, so no content type", async () => {
   server.script(answers(PLAN));
@@ -78,11 +89,10 @@ test("the client's tenant is that of every call that names none, also inside a l
   await acme.memories.list({ tenant_id: null });
   await acme.memories.bulk([{ content: "a" }, { content: "b", tenant_id: null }]).catch(() => undefined);
   const [own, other, none, bulk] = server.requests;
-  assert.deepEqual([own?.target, other?.target, none?.target], [
-    "/agent/memories?tenant_id=acme",
-    "/agent/memories?tenant_id=globex",
-    "/agent/memories",
-  ]);
+  assert.deepEqual(
+    [own?.target, other?.target, none?.target],
+    ["/agent/memories?tenant_id=acme", "/agent/memories?tenant_id=globex", "/agent/memories"],
+  );
   assert.deepEqual(bulk?.body, {
     memories: [
       { content: "a", tenant_id: "acme" },
@@ -92,16 +102,20 @@ test("the client's tenant is that of every call that names none, also inside a l
 });
 
 test("iterate follows the cursor to the end, and asks for no more pages than are read", async () => {
-  const page = (ids: string[], next: string | null) => answers({ ...PAGE, memories: ids.map((id) => ({ id })), next_cursor: next });
+  const page = (ids: string[], next: string | null) =>
+    answers({ ...PAGE, memories: ids.map((id) => ({ id })), next_cursor: next });
   server.script(page(["1", "2"], "a"), page([], "b"), page(["3"], null), page(["4", "5"], "c"));
   const found: string[] = [];
   for await (const memory of client.memories.iterate({ limit: 2, subject: "kim" })) found.push(memory.id);
   assert.deepEqual(found, ["1", "2", "3"]);
-  assert.deepEqual(server.requests.map(({ target }) => target), [
-    "/agent/memories?limit=2&subject=kim",
-    "/agent/memories?limit=2&subject=kim&cursor=a",
-    "/agent/memories?limit=2&subject=kim&cursor=b",
-  ]);
+  assert.deepEqual(
+    server.requests.map(({ target }) => target),
+    [
+      "/agent/memories?limit=2&subject=kim",
+      "/agent/memories?limit=2&subject=kim&cursor=a",
+      "/agent/memories?limit=2&subject=kim&cursor=b",
+    ],
+  );
   for await (const memory of client.memories.iterate()) {
     assert.equal(memory.id, "4");
     break;
@@ -123,7 +137,10 @@ test("a call is a promise, and each way to wait for it sees its end", async () =
   await Promise.all([call, call.then(), call.finally(() => ended++), call.withResponse()]);
   const refused = client.memories.get("x");
   assert.equal(await refused.catch((error: sdk.AurraError) => error.code), "not_found");
-  await assert.rejects(refused.finally(() => ended++), sdk.NotFoundError);
+  await assert.rejects(
+    refused.finally(() => ended++),
+    sdk.NotFoundError,
+  );
   assert.deepEqual([ended, server.requests.length], [2, 2]);
 });
 
@@ -206,7 +223,11 @@ for (const body of ["<html>hello</html>", "[]", "null", '{"plan_tier": "free"}',
 test("the environment says what the constructor does not", () => {
   const kept = { ...process.env };
   try {
-    Object.assign(process.env, { AURRA_API_KEY: ` ${KEY}\n`, AURRA_BASE_URL: "https://memory.example/aurra/", AURRA_TENANT_ID: "acme" });
+    Object.assign(process.env, {
+      AURRA_API_KEY: ` ${KEY}\n`,
+      AURRA_BASE_URL: "https://memory.example/aurra/",
+      AURRA_TENANT_ID: "acme",
+    });
     const client = new Aurra();
     assert.deepEqual([client.baseUrl, client.tenantId], ["https://memory.example/aurra", "acme"]);
     const other = new Aurra({ baseUrl: "http://b", tenantId: null });
@@ -261,11 +282,30 @@ test("a fetch of one's own is used", async () => {
   assert.deepEqual(seen, ["GET http://nowhere/plan/status"]);
 });
 
+test("what a runtime says of a connection that was never made is understood", async () => {
+  const refused = (error: object) => Promise.reject(Object.assign(new TypeError("fetch failed"), error));
+  const said: [object, boolean][] = [
+    [{ cause: { code: "ENOTFOUND" } }, false],
+    [{ code: "ConnectionRefused" }, false],
+    [{ cause: { message: "client error (Connect): tcp connect error: Connection refused" } }, false],
+    [{ cause: { code: "UND_ERR_SOCKET", message: "other side closed" } }, true],
+    [{}, true],
+  ];
+  for (const [error, wasSent] of said) {
+    let attempts = 0;
+    const own = server.client({ maxRetries: 1, fetch: () => (attempts++, refused(error)) });
+    await assert.rejects(own.keys.revoke("k"), { name: "APIConnectionError", wasSent });
+    assert.equal(attempts, wasSent ? 1 : 2);
+  }
+});
+
 test("every operation is a method, and so is its iteration where it pages", () => {
   const table = Object.values(operations);
   assert.ok(table.length > 40);
   for (const { name } of table) {
-    const [noun, verb] = name.split(".").map((part) => part.replaceAll(/_(.)/g, (_, letter: string) => letter.toUpperCase()));
+    const [noun, verb] = name
+      .split(".")
+      .map((part) => part.replaceAll(/_(.)/g, (_, letter: string) => letter.toUpperCase()));
     const resource = (client as unknown as Record<string, Record<string, unknown>>)[noun ?? ""];
     assert.equal(typeof resource?.[verb ?? ""], "function", name);
   }

@@ -19,7 +19,9 @@ type Method = (...given: unknown[]) => Call<Record<string, unknown>>;
 
 const client = new Aurra({ maxRetries: 0 });
 const asked = JSON.parse(readFileSync(process.env["AURRA_OPERATIONS"] ?? "", "utf8")) as Asked[];
-const table = new Map(Object.values(generated as Record<string, AnyOperation>).map((operation) => [operation.name, operation]));
+const table = new Map(
+  Object.values(generated as Record<string, AnyOperation>).map((operation) => [operation.name, operation]),
+);
 
 test("there is a method for every operation of the registry, and no other", () => {
   assert.deepEqual([...table.keys()].sort(), asked.map(({ name }) => name).sort());
@@ -29,7 +31,9 @@ for (const { name, fields } of asked) {
   test(`${name} is answered, and by position as by name`, async () => {
     const operation = table.get(name);
     assert.ok(operation, "it is missing");
-    const [noun = "", verb = ""] = name.split(".").map((part) => part.replaceAll(/_(.)/g, (_, letter: string) => letter.toUpperCase()));
+    const [noun = "", verb = ""] = name
+      .split(".")
+      .map((part) => part.replaceAll(/_(.)/g, (_, letter: string) => letter.toUpperCase()));
     const resource = (client as unknown as Record<string, Record<string, Method>>)[noun]!;
     await isAnswered(resource[verb]!(fields));
     const rest = Object.fromEntries(Object.entries(fields).filter(([field]) => !operation.positional.includes(field)));

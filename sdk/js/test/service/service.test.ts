@@ -32,7 +32,10 @@ test("a chain is superseded and shown whole", async () => {
   const old = (await client.memories.add({ content: "The office is in Rome" })).memory_id ?? "";
   const now = (await client.memories.add({ content: "The office is in Turin" })).memory_id ?? "";
   assert.equal((await client.memories.supersede(old, { superseded_by: now })).superseded_by, now);
-  assert.deepEqual((await client.memories.timeline(now)).timeline.map(({ id }) => id), [old, now]);
+  assert.deepEqual(
+    (await client.memories.timeline(now)).timeline.map(({ id }) => id),
+    [old, now],
+  );
   assert.equal((await client.memories.getAudit(old)).history[0]?.event, "created");
   assert.ok((await client.memories.get({ memory_id: old })).memory.temporal.is_superseded);
   await assert.rejects(client.memories.supersede(old, { superseded_by: now }), (error) => {
@@ -57,13 +60,19 @@ test("every verb is a method, and null is not the same as nothing", async () => 
   assert.equal(await end(), "2026-02-01T00:00:00.000000+00:00");
   const opened = await client.memories.correct(id, "still there", { valid_to: null });
   assert.equal(await end(), null);
-  assert.equal((await client.transactions.restore(opened.transaction.id, { reason: "no" })).restored, opened.transaction.id);
+  assert.equal(
+    (await client.transactions.restore(opened.transaction.id, { reason: "no" })).restored,
+    opened.transaction.id,
+  );
   const { changes } = await client.transactions.diff(transaction.id, { to: opened.transaction.id });
   assert.deepEqual(new Set(changes.map((change) => change.after?.decision)), new Set(["Oslo"]));
   assert.deepEqual(await decisions({ ...slot, as_of: new Date("2026-01-15") }), ["Oslo"]);
   assert.deepEqual(await decisions({ ...slot, as_of: "2026-01-15", transaction_as_of: transaction.id }), ["Olso"]);
   assert.equal((await client.memories.eraseMatching({ subject: "mia" })).count, 1);
-  await assert.rejects(client.memories.get(id), (error) => error instanceof NotFoundError && error.code === "memory_erased");
+  await assert.rejects(
+    client.memories.get(id),
+    (error) => error instanceof NotFoundError && error.code === "memory_erased",
+  );
   assert.ok((await client.transactions.verify()).ok);
 });
 
@@ -77,11 +86,17 @@ test("iterate yields every memory once, whatever the size of a page", async () =
 });
 
 test("turns are kept, and their pages iterated; a name may hold a slash", async () => {
-  const turns = ["I moved to Lisbon.", "Noted."].map((content, place) => ({ role: place ? "assistant" : "user", content }));
+  const turns = ["I moved to Lisbon.", "Noted."].map((content, place) => ({
+    role: place ? "assistant" : "user",
+    content,
+  }));
   await client.conversations.add("calls/7", turns, { extraction: "never" });
   const said: string[] = [];
   for await (const turn of client.conversations.iterateMessages("calls/7", { limit: 1 })) said.push(turn.content);
-  assert.deepEqual(said, turns.map(({ content }) => content));
+  assert.deepEqual(
+    said,
+    turns.map(({ content }) => content),
+  );
 });
 
 test("an idempotency key of the caller's own is replayed", async () => {
