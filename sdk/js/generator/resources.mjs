@@ -38,7 +38,8 @@ function operationOf(path, method, described, schemas) {
     properties,
     positional,
     hasMore: Object.keys(properties).length > positional.length,
-    answers: schemas[answer].required ?? [],
+    // A service older than this SDK may lack what was added since, with a default.
+    answers: (schemas[answer].required ?? []).filter((field) => !("default" in schemas[answer].properties[field])),
     items: itemsOf(name, properties, schemas[answer].properties),
     isIdempotent: (described.parameters ?? []).some((parameter) => parameter.name === "Idempotency-Key"),
     isRepeatable: described["x-aurra-repeatable"],

@@ -10,7 +10,7 @@ export interface Operation<Answer> {
   readonly path: string;
   /** The required fields, those of the path first. */
   readonly positional: readonly string[];
-  /** The fields that every answer has. */
+  /** The fields that every answer has, whatever the service's version. */
   readonly answers: readonly (string & keyof Answer)[];
   /** Takes an Idempotency-Key; one is always sent. */
   readonly isIdempotent?: true;

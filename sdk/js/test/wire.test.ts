@@ -130,6 +130,12 @@ test("withResponse gives the response too; what a newer server says besides is k
   assert.deepEqual([response.status, response.headers.get("x-plan-warning"), requestId], [200, "soon", "r-7"]);
 });
 
+test("an older server may lack what has a default", async () => {
+  const { warnings: _, ...older } = PLAN;
+  server.script(answers(older));
+  assert.equal((await client.plan.status()).writes_used, 49);
+});
+
 test("a call is a promise, and each way to wait for it sees its end", async () => {
   server.script(answers(PLAN), problem(404, "not_found"));
   const call = client.plan.status();
