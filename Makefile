@@ -5,10 +5,13 @@ BIN := $(VENV)/bin
 # uv where it is present, else pip; a network that hiccups is no reason to fail.
 install = if command -v uv >/dev/null 2>&1; then uv pip install --quiet --python $(BIN)/python $(1); \
   else $(BIN)/python -m pip --disable-pip-version-check install --quiet --retries 10 $(1); fi
+# A command with Node.js ≥ 20: the machine's, else one from PyPI.
+with-node = $(BIN)/python -m tests.js.node
+NODE_MODULES := sdk/js/node_modules/.package-lock.json
 find-python = $$(for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
   command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done)
 
-.PHONY: run seed test test-long check t bench bench-time bench-trust bench-faces bench-recall bench-scale lock format clean generate
+.PHONY: run seed test test-long test-js generate-js check t bench bench-time bench-trust bench-faces bench-recall bench-scale lock format clean generate
 
 $(BIN)/python:
 	@py=$(find-python); [ -n "$$py" ] || { echo "Aurra needs Python 3.11 or newer on the PATH." >&2; exit 1; }; \
@@ -25,6 +28,10 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
 	@$(call install,--require-hashes -r requirements-dev.lock)
 	@$(call install,--no-deps --no-build-isolation -e ./sdk/python) && touch $@
 
+$(NODE_MODULES): $(VENV)/.dev sdk/js/package.json sdk/js/package-lock.json
+	@echo "installing what the JavaScript SDK is made with"
+	@$(with-node) npm --prefix sdk/js ci --silent && touch $@
+
 run: $(VENV)/.run  ## embedded Postgres, an account, a key, the service on PORT
 	@exec $(BIN)/aurra serve --first-key
 
@@ -37,6 +44,11 @@ test: $(VENV)/.dev  ## everything but the long variants; two processes, each wit
 test-long: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m long --timeout 3600
 
+test-js: $(VENV)/.dev $(NODE_MODULES)  ## the JavaScript SDK: generated files, types, tests, package; what needs Node.js
+	@$(BIN)/python -m tests.js.document | $(with-node) node sdk/js/generate.mjs --check
+	@$(with-node) npm --prefix sdk/js run --silent check
+	@$(BIN)/python -m pytest -m js
+
 t: $(VENV)/.dev  ## one test: make t T=tests/pure/test_timeline.py
 	@$(BIN)/python -m pytest $(T)
 
@@ -48,10 +60,15 @@ check: $(VENV)/.dev  ## the gate: format, lint, types, layers, generated files, 
 	@$(BIN)/python sdk/python/generate.py --check
 	@$(MAKE) --no-print-directory test
 
-generate: $(VENV)/.dev  ## rewrite what is generated: the SDK, migrations/schema.sql, migrations/grants.txt
+generate: $(VENV)/.dev  ## rewrite what is generated: the SDKs, migrations/schema.sql, migrations/grants.txt
 	@$(BIN)/python sdk/python/generate.py
 	@$(BIN)/python -m tests.house.schema_dump > migrations/schema.sql.new && mv migrations/schema.sql.new migrations/schema.sql
 	@$(BIN)/python -m tests.house.grants_dump > migrations/grants.txt.new && mv migrations/grants.txt.new migrations/grants.txt
+	@if command -v npm >/dev/null 2>&1; then $(MAKE) --no-print-directory generate-js; \
+	  else echo "No Node.js here, so sdk/js stays as it is: \`make generate-js\` brings one, and writes it." >&2; fi
+
+generate-js: $(VENV)/.dev $(NODE_MODULES)  ## the JavaScript SDK, from the OpenAPI document
+	@$(BIN)/python -m tests.js.document | $(with-node) node sdk/js/generate.mjs
 
 format: $(VENV)/.dev
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
@@ -79,6 +96,8 @@ lock: $(VENV)/.dev  ## needs uv; writes lock files that name no host
 	  --no-header --group build -o requirements.lock pyproject.toml
 	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --no-header --group build --group dev -o requirements-dev.lock pyproject.toml
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --no-header --group node -o requirements-node.lock
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist sdk/js/node_modules sdk/js/dist sdk/js/build

@@ -1,6 +1,7 @@
 """The OpenAPI 3.1 document and the index, both from the registry."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
 
@@ -15,6 +16,9 @@ def document() -> dict[str, Any]:
     """OpenAPI of every operation."""
     types = [type_ for op in OPERATIONS.values() for type_ in (op.request, op.answer)]
     schemas, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
+    asked, answered = (_structs(getattr(op, side) for op in OPERATIONS.values()) for side in ("request", "answer"))
+    for struct in answered - asked:
+        components[struct.__name__]["required"] = _always_there(struct)
     by_type = dict(zip(types, schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for op in OPERATIONS.values():
@@ -75,6 +79,8 @@ def _operation(op: Operation, schemas: dict[Any, Any], components: dict[str, Any
         "description": f"{(op.run.__doc__ or '').strip()}\n\nScope: `{op.scope}`.{ceiling}"
         + (f" Takes no Idempotency-Key: {op.keyless}" if op.keyless else ""),
         "x-aurra-name": op.name,
+        "x-aurra-request": _REFERENCE.format(name=op.request.__name__),
+        "x-aurra-repeatable": op.is_repeatable,
         "responses": {
             "200": {"description": "Done.", "content": _content(op, schemas)},
             "default": {
@@ -95,6 +101,30 @@ def _operation(op: Operation, schemas: dict[Any, Any], components: dict[str, Any
         header = {"type": "string", "minLength": 1, "maxLength": 255}
         parameters.append({"name": "Idempotency-Key", "in": "header", "schema": header})
     return {**described, "parameters": parameters} if parameters else described
+
+
+def _structs(annotations: Iterable[Any]) -> set[type[msgspec.Struct]]:
+    """Every Struct that the annotations name, and those inside."""
+    found: set[type[msgspec.Struct]] = set()
+    waiting = list(annotations)
+    while waiting:
+        annotation = waiting.pop()
+        waiting += get_args(annotation)
+        if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct) and annotation not in found:
+            found.add(annotation)
+            waiting += [field.type for field in msgspec.structs.fields(annotation)]
+    return found
+
+
+def _always_there(struct: type[msgspec.Struct]) -> list[str]:
+    """The fields of an answer that are in every one: a default is sent like any other value."""
+    fields = msgspec.structs.fields(struct)
+    return [field.encode_name for field in fields if not _may_be_unset(field.type)]
+
+
+def _may_be_unset(annotation: Any) -> bool:
+    inside = get_args(annotation)[:1] if get_origin(annotation) is Annotated else get_args(annotation)
+    return annotation is msgspec.UnsetType or any(_may_be_unset(member) for member in inside)
 
 
 def _content(op: Operation, schemas: dict[Any, Any]) -> dict[str, Any]:

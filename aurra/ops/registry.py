@@ -62,6 +62,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         return self.method == "GET" or self.keeps_ceiling
 
     @property
+    def is_repeatable(self) -> bool:
+        """Whether sending it twice is the same as sending it once: a read, or what its key makes so."""
+        return self.is_idempotent or self.method == "GET" or self.scope in keys.BUNDLES["read_only"]
+
+    @property
     def path_parameters(self) -> tuple[str, ...]:
         return tuple(re.findall(r"{(\w+)}", self.path))
 

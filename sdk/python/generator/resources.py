@@ -5,7 +5,6 @@ from itertools import groupby
 
 from msgspec.structs import FieldInfo
 
-from aurra import keys
 from aurra.ops import Operation
 from generator import annotations
 from generator.structs import fields, item_of, items_field, safe, structs_of
@@ -64,8 +63,6 @@ def _constant_name(op: Operation) -> str:
 
 
 def _constant(op: Operation) -> str:
-    # A read, or what the key makes idempotent.
-    is_repeatable = op.is_idempotent or op.method == "GET" or op.scope in keys.BUNDLES["read_only"]
     inside = tuple(
         field.name
         for field in fields(op.request)
@@ -77,7 +74,7 @@ def _constant(op: Operation) -> str:
     path={op.path!r},
     answer=types.{op.answer.__name__},
     is_idempotent={op.is_idempotent},
-    is_repeatable={is_repeatable},
+    is_repeatable={op.is_repeatable},
     has_tenant={"tenant_id" in op.request.__struct_fields__},
     {f"tenant_inside={inside!r}," if inside else ""}
 )"""
