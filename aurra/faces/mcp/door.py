@@ -13,16 +13,14 @@ from litestar import Request, asgi
 from litestar.exceptions import NotFoundException
 from litestar.handlers import ASGIRouteHandler
 
-from aurra.context import Caller, Service
+from aurra.context import Service
 from aurra.errors import AurraError, BadRequest, NotAuthenticated, NotFound
 from aurra.faces import origins, problems, rest
-from aurra.faces.mcp.telling import ASKER, BODY_LIMIT, Asker, Receive, Send, rpc_error
+from aurra.faces.mcp.telling import ASKER, BODY_LIMIT, Receive, Send, problem, rpc_error, with_key
 
 AnyRequest = Request[Any, Any, Any]
 Message = MutableMapping[str, Any]
 Respond = Callable[[Any, Receive, Send], Awaitable[None]]
-Admit = Callable[[AnyRequest], Awaitable[tuple[Caller, bytes]]]
-"""Who asks, and the body of their request. Raises AurraError for whom it does not let in."""
 
 _METADATA = "/.well-known/oauth-protected-resource/mcp"
 _imported: list[Respond] = []
@@ -31,20 +29,15 @@ _imported: list[Respond] = []
 def handler(service: Service) -> ASGIRouteHandler:
     """What serves /mcp in the application."""
 
-    async def admit(request: AnyRequest) -> tuple[Caller, bytes]:
-        rest.require_single_headers(request)
-        # What its key may is looked at for each tool.
-        return await rest.caller_and_body(service, request, limit=BODY_LIMIT, require_may=lambda _: None)
-
     async def mount(scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise NotFoundException
-        await serve(service, admit, scope, receive, send)
+        await _serve(service, scope, receive, send)
 
     return asgi("/mcp", is_mount=True, copy_scope=True)(mount)
 
 
-async def serve(service: Service, admit: Admit, scope: Any, receive: Receive, send: Send) -> None:
+async def _serve(service: Service, scope: Any, receive: Receive, send: Send) -> None:
     """Answers one HTTP request; nothing of it goes on afterwards. Never an exception out."""
     request: AnyRequest = Request(scope, receive, send)
     request_id = rest.request_id_of(request)
@@ -58,7 +51,9 @@ async def serve(service: Service, admit: Admit, scope: Any, receive: Receive, se
         await send(message)
 
     try:
-        caller, body = await admit(request)
+        rest.require_single_headers(request)
+        # What its key may is looked at for each tool.
+        caller, body = await rest.caller_and_body(service, request, limit=BODY_LIMIT, require_may=lambda _: None)
         if below := scope["path"].strip("/"):
             raise NotFound(f"There is nothing at /mcp/{below}.", code="no_such_path")
         if request.method != "POST":
@@ -66,7 +61,7 @@ async def serve(service: Service, admit: Admit, scope: Any, receive: Receive, se
             raise NotFound(f"/mcp has no {request.method}; send POST.", code="method_not_allowed")
         _require_json(body)
         respond = _imported[0] if _imported else await asyncio.to_thread(_import)
-        scope[ASKER] = Asker(service, caller, request_id)
+        scope[ASKER] = with_key(service, caller, request_id)
         await respond(scope, _again(body), tell)
     except Exception as error:
         told = problems.told(error, request_id, request.method)
@@ -101,7 +96,11 @@ def _again(body: bytes) -> Receive:
 
 
 async def _refuse(service: Service, request: AnyRequest, error: AurraError, send: Send) -> None:
-    document = {"jsonrpc": "2.0", "id": None, "error": rpc_error(error, rest.request_id_of(request))}
+    document = {
+        "jsonrpc": "2.0",
+        "id": None,
+        "error": rpc_error(problem(error, rest.request_id_of(request), request.method)),
+    }
     headers = {**problems.headers(error), "Content-Type": "application/json"}
     if error.code == "method_not_allowed":
         headers["Allow"] = "POST"

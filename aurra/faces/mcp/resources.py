@@ -1,17 +1,15 @@
 """What hosts can attach to a conversation: a subject's profile, a memory; and the one prompt."""
 
 import re
-from typing import Any
 from urllib.parse import quote, unquote
 
 import msgspec
 
 from aurra.errors import NotFound
 from aurra.faces.mcp import tools
-from aurra.faces.mcp.telling import Asker
+from aurra.faces.mcp.telling import Asker, Json
 from aurra.ops import OPERATIONS, Operation
 
-Json = dict[str, Any]
 _URI = re.compile(r"aurra://(\w+)/([^?#]+)")
 _KINDS = {"subjects": OPERATIONS["subjects.get"], "memories": OPERATIONS["memories.get"]}
 """What comes after `aurra://`, and the operation that answers; what follows is the parameter of its path."""
@@ -41,13 +39,13 @@ def templates(asker: Asker) -> list[Json]:
             "mimeType": _JSON,
         }
         for kind, op in _KINDS.items()
-        if tools.may(asker, op)
+        if asker.may(op)
     ]
 
 
 async def listed(asker: Asker, cursor: str | None) -> Json:
-    """A page of subjects in the order of their names; nothing for a key that may not read them. Raises AurraError."""
-    if not tools.may(asker, _LIST):
+    """A page of subjects in the order of their names; none for a key that may not read them. Raises as `tools.ask`."""
+    if not asker.may(_LIST):
         return {"resources": []}
     asked = await tools.ask(asker, _LIST, {"limit": _PAGE, **({"cursor": cursor} if cursor else {})})
     page: Json = msgspec.to_builtins(asked.answer)
@@ -64,7 +62,7 @@ async def listed(asker: Asker, cursor: str | None) -> Json:
 
 
 async def read(asker: Asker, uri: str) -> Json:
-    """What the URI names, as JSON. Raises AurraError; NotFound for what is no URI of ours, too."""
+    """What the URI names, as JSON. Raises as `tools.ask`, and NotFound for what is no URI of ours."""
     given = _URI.fullmatch(uri)
     op = _KINDS.get(given[1]) if given else None
     if given is None or op is None:

@@ -6,6 +6,7 @@ tells them apart. Nothing is kept between requests.
 
 import logging
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 
 from mcp.server.caching import CacheableMethod, CacheHint
@@ -25,12 +26,9 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel
 
 from aurra import __version__
-from aurra.errors import NotFound
-from aurra.faces import problems
 from aurra.faces.mcp import resources, tools
-from aurra.faces.mcp.telling import ASKER, BODY_LIMIT, Asker, Receive, Send, rpc_error
+from aurra.faces.mcp.telling import ASKER, BODY_LIMIT, Asker, Json, Receive, Send, problem, rpc_error
 
-Json = dict[str, Any]
 Context = ServerRequestContext[Any, Any]
 Handler = Callable[[Context, Any], Awaitable[Json]]
 _NO_RESOURCE = -32002
@@ -154,10 +152,9 @@ async def _get_prompt(ctx: Context, params: GetPromptRequestParams) -> Json:
 
 def _told(ctx: Context, raised: Exception) -> MCPError:
     """A protocol error: MCP has no results that say so but those of tools."""
-    asker = _asker(ctx)
-    error = problems.told(raised, asker.request_id, ctx.method)
-    said = rpc_error(error, asker.request_id)
-    if isinstance(error, NotFound):
+    found = problem(raised, _asker(ctx).request_id, ctx.method)
+    said = rpc_error(found)
+    if found["status"] == HTTPStatus.NOT_FOUND:
         said["code"] = INVALID_PARAMS if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS else _NO_RESOURCE
     return MCPError(**said)
 

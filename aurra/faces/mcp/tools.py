@@ -3,18 +3,15 @@
 import inspect
 import re
 from functools import cache
-from typing import Any
 
 import msgspec
 
-from aurra.errors import Forbidden, PayloadTooLarge, Unprocessable
-from aurra.faces import asking, problems
+from aurra.errors import PayloadTooLarge, Unprocessable
 from aurra.faces.asking import Asked
-from aurra.faces.mcp.telling import Asker, in_words, problem
+from aurra.faces.mcp.telling import Asker, Json, in_words, problem
 from aurra.ops import OPERATIONS, Operation
-from aurra.ops.registry import MIB, require_may
+from aurra.ops.registry import MIB
 
-Json = dict[str, Any]
 _KEY = "idempotency_key"
 _KEY_SCHEMA: Json = {
     "description": "The same key with the same arguments gets the stored answer within 24 hours, and has no second "
@@ -25,15 +22,6 @@ _KEY_SCHEMA: Json = {
 }
 
 
-def may(asker: Asker, op: Operation) -> bool:
-    """Whether the asker's key is for this operation."""
-    try:
-        require_may(asker.caller, op)
-    except Forbidden:
-        return False
-    return True
-
-
 def find(name: str) -> Operation | None:
     """The operation of a tool."""
     return _by_id().get(name)
@@ -41,7 +29,7 @@ def find(name: str) -> Operation | None:
 
 def all_for(asker: Asker) -> list[Json]:
     """The tools that the asker may call, in the registry's order."""
-    return [described(op) for op in OPERATIONS.values() if may(asker, op)]
+    return [described(op) for op in OPERATIONS.values() if asker.may(op)]
 
 
 @cache
@@ -102,19 +90,18 @@ async def call(asker: Asker, op: Operation, arguments: Json) -> Json:
     try:
         asked = await ask(asker, op, arguments)
     except Exception as raised:
-        error = problems.told(raised, asker.request_id, f"tools/call {op.id}")
+        found = problem(raised, asker.request_id, f"tools/call {op.id}")
         return {
-            "content": [{"type": "text", "text": in_words(error)}],
+            "content": [{"type": "text", "text": in_words(found)}],
             "isError": True,
-            "_meta": {"aurra/problem": problem(error, asker.request_id)},
+            # Not structured content: clients hold that against the schema of an answer.
+            "_meta": {"aurra/problem": found},
         }
     return _told(op, asked)
 
 
 async def ask(asker: Asker, op: Operation, arguments: Json) -> Asked:
-    """Runs the operation. Raises AurraError, as `asking.ask` does, and PayloadTooLarge where REST would."""
-    # What a key may not, it is not helped to ask for.
-    require_may(asker.caller, op)
+    """Runs the operation. Raises AurraError or Refused as the asker does, and PayloadTooLarge where REST would."""
     fields, key = dict(arguments), None
     if op.is_idempotent:
         key = fields.pop(_KEY, None)
@@ -123,7 +110,7 @@ async def ask(asker: Asker, op: Operation, arguments: Json) -> Asked:
     encoded = msgspec.json.encode(fields)
     if len(encoded) > op.body_limit:
         raise PayloadTooLarge(f"The arguments are over {op.body_limit // MIB} MiB.")
-    return await asking.ask(asker.service, asker.caller, op, encoded, request_id=asker.request_id, idempotency_key=key)
+    return await asker.run(op, encoded, key)
 
 
 def _told(op: Operation, asked: Asked) -> Json:
