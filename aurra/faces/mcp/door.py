@@ -62,6 +62,8 @@ async def _serve(service: Service, scope: Any, receive: Receive, send: Send) -> 
         _require_json(body)
         respond = _imported[0] if _imported else await asyncio.to_thread(_import)
         scope[ASKER] = with_key(service, caller, request_id)
+        # White space around a value is no part of it; the server leaves it there, and the library compares.
+        scope["headers"] = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
         await respond(scope, _again(body), tell)
     except Exception as error:
         told = problems.told(error, request_id, request.method)
