@@ -16,6 +16,7 @@ from aurra import __version__, jobs, networks, rates
 from aurra.context import Clock, Service, database_clock
 from aurra.errors import AurraError, BadRequest, CannotStart, NotFound, Unavailable
 from aurra.faces import limits, openapi, rest
+from aurra.faces.mcp import door
 from aurra.faces.readiness import Readiness
 from aurra.ops import OPERATIONS, last_uses
 from aurra.ops.following import follow, open_first
@@ -128,7 +129,7 @@ def build_app(service: Service) -> Litestar:
         return await rest.respond(request, lambda id_: _ready(readiness, id_))
 
     return Litestar(
-        [index, document, live, ready, *rest.handlers(service, list(OPERATIONS.values()))],
+        [index, document, live, ready, door.handler(service), *rest.handlers(service, list(OPERATIONS.values()))],
         openapi_config=None,
         logging_config=None,
         cors_config=CORSConfig(

@@ -11,16 +11,19 @@ import sys
 from collections.abc import AsyncGenerator, Callable
 
 import click
+import httpx2
 import structlog
 
 from aurra.app import build_app, open_service, working
 from aurra.errors import CannotStart
 from aurra.faces import cli, story, workers
 from aurra.faces.draining import Server
+from aurra.faces.mcp import stdio
+from aurra.faces.reaching import Embedded
 from aurra.keys import SCOPES, Terms
 from aurra.settings import Settings, read_settings
 from aurra.store import migrate, provision
-from aurra.store.accounts import Directory, open_directory
+from aurra.store.accounts import AccountRow, Directory, open_directory
 
 main = cli.main
 
@@ -68,6 +71,49 @@ async def _seed(settings: Settings, name: str) -> None:
             await story.play(service, account.id)
     click.echo(f"Aurra: the account {name!r} has {len(story.STEPS)} transactions of 2026; its key, shown this once:\n")
     click.echo(f"  export AURRA_API_KEY={key.raw}")
+
+
+@main.command()
+@click.option("--url", envvar="AURRA_BASE_URL", help="A service to speak for; else AURRA_BASE_URL.")
+@click.option("--key", envvar="AURRA_API_KEY", help="A key of that service; else AURRA_API_KEY.")
+@click.option("--account", "name", help="Without a URL: whose memories; else those of the only account.")
+def mcp(url: str | None, key: str | None, name: str | None) -> None:
+    """Speak MCP on standard input and output, for hosts that start a command.
+
+    With a URL it passes on what it is asked to that service; without, it serves the embedded database itself.
+    """
+    if url and not key:
+        raise click.UsageError("A service at a URL wants a key: give --key, or set AURRA_API_KEY.")
+    stdio.run(stdio.to_service(url, key) if url and key else _to_account(read_settings(), name))
+
+
+@contextlib.asynccontextmanager
+async def _to_account(settings: Settings, name: str | None) -> AsyncGenerator[httpx2.AsyncClient]:
+    """What speaks MCP for an account of this installation, whose jobs are done meanwhile."""
+    _configure_logs(settings)
+    async with provision.database(settings) as dsn:
+        async with open_directory(dsn) as directory:
+            account = await _one_account(directory, name)
+        async with (
+            open_service(settings, dsn) as service,
+            provision.kept_alive(settings, service.database),
+            working(service),
+            stdio.to_reach(Embedded(service, account.id)) as http,
+        ):
+            yield http
+
+
+async def _one_account(directory: Directory, name: str | None) -> AccountRow:
+    """The account of that name, or the only one; without any, `default` is made. Raises CannotStart."""
+    accounts = await directory.list_accounts()
+    found = [account for account in accounts if name in (None, account.name)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise CannotStart(f"There are several accounts ({', '.join(row.name for row in found[:5])}): give --account.")
+    if name is not None:
+        raise CannotStart(f"There is no account {name!r}: `aurra accounts list` shows them.")
+    return await directory.create_account("default", "enterprise")
 
 
 async def _serve(settings: Settings, *, first_key: bool) -> None:

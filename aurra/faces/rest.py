@@ -2,13 +2,13 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
 import msgspec
 from litestar import Request, Response
-from litestar.exceptions import InternalServerException
 from litestar.handlers import HTTPRouteHandler
 
 from aurra import keys
@@ -17,6 +17,7 @@ from aurra.errors import AurraError, BadRequest, PayloadTooLarge, TooSlow, Unsup
 from aurra.faces import asking, auth, decoding, limits, problems, signatures
 from aurra.faces.asking import Asked
 from aurra.ops import Operation
+from aurra.ops.registry import MIB
 
 AnyRequest = Request[Any, Any, Any]
 _BODY_SECONDS = 10
@@ -115,8 +116,10 @@ def request_id_of(request: AnyRequest) -> str:
 async def _run(
     service: Service, op: Operation, request: AnyRequest, path: Mapping[str, str], request_id: str
 ) -> Response[bytes]:
-    _require_single_headers(request)
-    caller, body = await _caller_and_body(service, op, request)
+    require_single_headers(request)
+    caller, body = await caller_and_body(
+        service, request, limit=None if op.method == "GET" else op.body_limit, require_may=partial(_require_may, op)
+    )
     query = {} if op.method in ("POST", "PATCH") else dict(request.query_params)
     decoded, ignored = decoding.decode(
         op, body or (b"" if query or op.method in ("GET", "DELETE") else b"{}"), path, query
@@ -132,31 +135,34 @@ async def _run(
     return Response(_encode(asked.answer), status_code=200, media_type="application/json", headers=headers)
 
 
-async def _caller_and_body(service: Service, op: Operation, request: AnyRequest) -> tuple[Caller, bytes]:
-    """Who calls, and what they sent: JSON, or nothing. A signature covers the body, so that is read before; else what
-    a key may not, it is not helped to ask for."""
+async def caller_and_body(
+    service: Service, request: AnyRequest, *, limit: int | None, require_may: Callable[[Caller], None]
+) -> tuple[Caller, bytes]:
+    """Who calls, and what they sent: JSON, or nothing; `limit` None is a body that nobody looks at. A signature covers
+    the body, so that is read before; else what a key may not, it is not helped to ask for."""
     body = b""
 
     async def read() -> bytes:
         nonlocal body
-        body = await _body(request, op.body_limit)
+        body = await _body(request, limit or MIB)
         return body
 
     if signatures.is_presented(request.scope["headers"]):
         caller = await limits.admitted(service, request, signatures.signer(service, request.scope, read))
-        _require_may(service, op, caller)
+        service.last_uses.note(caller)
+        require_may(caller)
     else:
         authenticating = auth.authenticate(service, request.headers.get("authorization"))
         caller = await limits.admitted(service, request, authenticating)
-        _require_may(service, op, caller)
-        if op.method != "GET":
+        service.last_uses.note(caller)
+        require_may(caller)
+        if limit is not None:
             await read()
-    return caller, _as_json(request, body) if op.method != "GET" else b""
+    return caller, b"" if limit is None else _as_json(request, body)
 
 
-def _require_may(service: Service, op: Operation, caller: Caller) -> None:
+def _require_may(op: Operation, caller: Caller) -> None:
     """Returns when the key may be used for this; else raises Forbidden."""
-    service.last_uses.note(caller)
     keys.require_scope(caller.scopes, op.scope)
 
 
@@ -180,7 +186,8 @@ def _headers(asked: Asked, request_id: str) -> dict[str, str]:
     return found
 
 
-def _require_single_headers(request: AnyRequest) -> None:
+def require_single_headers(request: AnyRequest) -> None:
+    """Returns when no two readers could take the request for different ones; else raises BadRequest."""
     names = [name for name, _ in request.scope["headers"] if name in _ONCE]
     for name in _ONCE:
         if names.count(name) > 1:
@@ -203,16 +210,23 @@ async def _body(request: AnyRequest, limit: int) -> bytes:
     size = 0
     try:
         async with asyncio.timeout(_BODY_SECONDS):
-            async for chunk in request.stream():
+            async for chunk in _chunks(request):
                 size += len(chunk)
                 if size > limit:
                     raise _too_large(limit)
                 chunks.append(chunk)
     except TimeoutError:
         raise TooSlow(f"The body did not arrive within {_BODY_SECONDS} seconds.") from None
-    except InternalServerException:
-        raise TooSlow("The client went away before the whole body was there.") from None
     return b"".join(chunks)
+
+
+async def _chunks(request: AnyRequest) -> AsyncGenerator[bytes]:
+    """The body as it comes. The framework's own stream is for its routes alone, and not for what is mounted."""
+    while (event := await request.receive())["type"] == "http.request":
+        yield event["body"]
+        if not event["more_body"]:
+            return
+    raise TooSlow("The client went away before the whole body was there.")
 
 
 def _as_json(request: AnyRequest, body: bytes) -> bytes:
