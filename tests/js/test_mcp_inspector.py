@@ -19,7 +19,7 @@ async def inspect(url: str, account: Account, *arguments: str) -> dict[str, Any]
     """What it prints; it is asked over HTTP, with the account's key."""
     command = ["npx", "-y", PACKAGE, "--cli", f"{url}/mcp", "--transport", "http"]
     command += ["--header", f"Authorization: Bearer {account.key}", *arguments]
-    done = await asyncio.to_thread(node.run, *command)
+    done = await asyncio.to_thread(node.run, *command, oldest=22)
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
     return msgspec.json.decode(done.stdout)
 
