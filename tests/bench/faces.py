@@ -14,10 +14,10 @@ from typing import Any
 import httpx2
 import msgspec
 from aurra_sdk import Aurra
+from tests.parity.face_graphql import query_of
 
 from aurra.ops import OPERATIONS
 from tests.bench.running import Caller, Failed, Processor, Running, serving, table, temporary_home
-from tests.parity.face_graphql import query_of
 
 MEMORIES = 20
 ROUNDS = 7
@@ -57,9 +57,7 @@ def requests(line: Line) -> dict[str, Callable[[], object]]:
     operation, variables = query_of(LIST, {"limit": MEMORIES})
     return {
         "REST": lambda: line.send("GET", f"{LIST.path}?limit={MEMORIES}"),
-        "MCP": lambda: line.send(
-            "POST", "/mcp", {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
-        ),
+        "MCP": lambda: line.send("POST", "/mcp", {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}),
         "GraphQL, every field": lambda: line.send("POST", "/graphql", {"query": operation, "variables": variables}),
         "GraphQL, the collection": lambda: line.send("POST", "/graphql", {"query": _COLLECTION}),
     }
@@ -110,7 +108,8 @@ def of_sdk(url: str, key: str) -> list[str]:
         def by_sdk() -> object:
             return client.memories.list(limit=MEMORIES)
 
-        own(plainly), own(by_sdk)
+        own(plainly)
+        own(by_sdk)
         added = statistics.median(own(by_sdk) - own(plainly) for _ in range(ROUNDS))
     return [
         "Python SDK beyond a bare client, its own CPU a call",

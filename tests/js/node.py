@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -58,11 +59,13 @@ def _install() -> None:
         (OWN / name).symlink_to(f"../lib/node_modules/npm/bin/{name}-cli.js")
 
 
-def run(*command: str, oldest: int = OLDEST, **given: str) -> subprocess.CompletedProcess[str]:
+def run(
+    *command: str, given: Mapping[str, str] | None = None, oldest: int = OLDEST
+) -> subprocess.CompletedProcess[str]:
     """What a command with Node.js did, in this repository's root; `given` are variables of its environment."""
     return subprocess.run(
         [_found(command[0], oldest), *command[1:]],
-        env={**environment(oldest), **given},
+        env={**environment(oldest), **(given or {})},
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -30,7 +30,7 @@ def run_node(url: str, account: Account) -> RunNode:
     async def run(*arguments: str, **given: str) -> subprocess.CompletedProcess[str]:
         own = {"AURRA_API_KEY": account.key, "AURRA_BASE_URL": url}
         # In a thread: the service runs in this process.
-        return await asyncio.to_thread(node.run, "node", *arguments, **own, **given)
+        return await asyncio.to_thread(node.run, "node", *arguments, given={**own, **given})
 
     return run
 
