@@ -28,6 +28,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     everything: bool
     asks_first: bool
     """Whether a person says yes before it is done."""
+    idempotency_key: str | None
     more: dict[str, Any]
     """What a command is told beyond its operation."""
 
@@ -44,6 +45,8 @@ def read(ctx: click.Context, command: Command, given: dict[str, Any]) -> Asked:
     if tenant:
         arguments = values.with_tenant(arguments, tenant, has_tenant=command.has_tenant, inside=command.tenant_inside)
     _require(command, arguments, content)
+    if isinstance(content, Lines) and given.get("idempotency_key"):
+        raise click.UsageError("A file of lines has an Idempotency-Key for each batch; give none.")
     pretty = given.pop("pretty")
     return Asked(
         command=command,
@@ -55,6 +58,7 @@ def read(ctx: click.Context, command: Command, given: dict[str, Any]) -> Asked:
         indent=2 if pretty else 0,
         everything=given.pop("everything", False),
         asks_first=command.is_destructive and not given.pop("yes") and not arguments.get("dry_run"),
+        idempotency_key=given.pop("idempotency_key", None),
         more=given,
     )
 

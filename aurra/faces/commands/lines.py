@@ -1,6 +1,7 @@
 """A file of JSON lines, of any length: sent in batches, each under an Idempotency-Key that its content and place give,
 so that sending the file again after an interruption stores nothing twice."""
 
+import contextlib
 import hashlib
 import sys
 from collections.abc import Iterable, Iterator
@@ -52,26 +53,33 @@ def opened(command: Command, name: str) -> Lines | bytes:
 
     A file is looked through before anything is sent; BadParameter names the line that is no JSON object.
     """
-    stream: BinaryIO = sys.stdin.buffer if name == values.STDIN else _open(name)
-    first: bytes = b""
-    while not first.strip() and (first := stream.readline()):
-        pass
-    if not _is_line(command, first):
-        with stream:
-            return first + stream.read()
-    if not stream.seekable() or stream is sys.stdin.buffer:
-        return Lines(_checked(_chained(first, stream)), None)
-    stream.seek(0)
-    total = sum(1 for _ in _checked(stream))
-    stream.seek(0)
-    return Lines(_checked(stream), total)
-
-
-def _open(name: str) -> BinaryIO:
     try:
-        return Path(name).open("rb")
+        with contextlib.ExitStack() as stack:
+            is_stdin = name == values.STDIN
+            stream: BinaryIO = sys.stdin.buffer if is_stdin else stack.enter_context(Path(name).open("rb"))
+            first = _first(stream)
+            if not _is_line(command, first):
+                return first + stream.read()
+            if not Path(name).is_file():
+                # A pipe is read once.
+                stack.pop_all()
+                return Lines(_checked(_chained(first, stream)), None)
+        return Lines(_checked(_of_file(name)), sum(1 for _ in _checked(_of_file(name))))
     except OSError as error:
         raise click.BadParameter(f"{name!r} cannot be read ({error.strerror})", param_hint="--from-file") from None
+
+
+def _first(stream: BinaryIO) -> bytes:
+    """The first line that is not empty."""
+    line = stream.readline()
+    while line and not line.strip():
+        line = stream.readline()
+    return line
+
+
+def _of_file(name: str) -> Iterator[bytes]:
+    with Path(name).open("rb") as stream:
+        yield from stream
 
 
 def _is_line(command: Command, first: bytes) -> bool:

@@ -43,6 +43,9 @@ def common(command: Command) -> list[click.Parameter]:
     if command.rows:
         everything = "All pages to the end; with --json an object a line."
         options.append(click.Option(["--all", "everything"], is_flag=True, help=everything))
+    if command.is_idempotent:
+        again = "Again with the same within 24 hours, it is answered as it was and has no second effect."
+        options.append(click.Option(["--idempotency-key"], metavar="TEXT", help=again))
     if command.is_destructive:
         options.append(click.Option(["--yes"], is_flag=True, help="Do not ask, on a terminal, whether to go on."))
     return [*options]

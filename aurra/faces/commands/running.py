@@ -61,7 +61,7 @@ async def _run(asked: Asked, local: Local, extra: Extra | None) -> int:
         if asked.everything:
             return await _show_all(asked, there)
         is_page = asked.command.has_page and not asked.as_json
-        reply = await there.reply(asked.command, asked.arguments, as_page=is_page)
+        reply = await there.reply(asked.command, asked.arguments, asked.idempotency_key, as_page=is_page)
         _warn(asked, reply)
         if extra is not None:
             return extra.show(asked, reply.answer, lambda: _show(asked, reply))
