@@ -1,10 +1,15 @@
 """Operations as commands, in this process, against a service on a socket."""
 
+import asyncio
 import contextlib
+import itertools
+import re
+import shlex
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Annotated, Any
 
+import click
 import msgspec
 import pytest
 from click.testing import CliRunner
@@ -12,7 +17,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from aurra import keys
 from aurra.faces import decoding
-from aurra.faces.commands import describing
+from aurra.faces.commands import describing, stopping
 from aurra.faces.commands.group import Aurra
 from aurra.faces.ways import Endpoint, Reply
 from aurra.main import main
@@ -349,10 +354,23 @@ def test_a_closed_port_is_exit_code_6() -> None:
     assert run("plan", "status", "--url", "http://[1").code == 6
 
 
-async def test_what_answers_and_is_no_aurra_is_exit_code_6(url: str) -> None:
-    """A path of the service that is no operation's: its answer is not what any operation answers."""
-    done = await command("plan", "status", "--url", f"{url}/health", "--key", "aurra_live_x")
-    assert done.code in (1, 6) and done.out == ""
+async def test_what_answers_and_is_no_aurra_is_exit_code_6() -> None:
+    """JSON without a code, and what is no JSON; said with what it answered."""
+
+    async def other(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        body = bodies.pop()
+        head = f"HTTP/1.1 404 Not Found\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode() + body)
+        await writer.drain()
+        writer.close()
+
+    bodies = [b'{"detail": "Not Found"}', b"<html>nothing here</html>"]
+    async with await asyncio.start_server(other, "127.0.0.1", 0) as server:
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        for _ in range(2):
+            done = await command("plan", "status", "--url", address, "--key", "aurra_live_x")
+            assert (done.code, done.out) == (6, "") and "answers 404, and not as Aurra does" in done.err
 
 
 async def test_a_secret_is_printed_once_and_nowhere_else(account: Account, url: str) -> None:
@@ -421,7 +439,24 @@ def test_the_help_of_a_command_says_what_its_arguments_are() -> None:
     assert all(name in main.list_commands(_context()) for name in ("keys", "api-keys", "plans", "plan", "serve", "ask"))
 
 
-def _context() -> Any:
-    import click
-
+def _context() -> click.Context:
     return click.Context(main)
+
+
+def test_the_page_of_the_command_line_does_not_lie() -> None:
+    """Every command that `aurra/cli.md` shows is one, and takes the options shown; its exit codes are all there are."""
+    page = (Path(__file__).parents[2] / "aurra" / "cli.md").read_text("utf-8")
+    shown = [line.removeprefix("$ ").split("#")[0] for line in page.splitlines() if line.startswith("$ aurra")]
+    shown += re.findall(r"script: (aurra [^\n]*)", page)
+    assert len(shown) > 8
+    for line in shown:
+        words = shlex.split(line.split(">")[0])[1:]
+        options = [word for word in words if word.startswith("--")]
+        helped = run(*itertools.takewhile(lambda word: re.fullmatch("[a-z-]+", word), words[:2]), "--help")
+        assert helped.code == 0 and all(option in helped.out for option in options), line
+    codes = {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
+    named = {value for name, value in vars(stopping).items() if name.isupper() and isinstance(value, int)}
+    assert codes == {0, 2} | named
+    for op in OPERATIONS.values():
+        if op.command:
+            assert f"`{op.command.split()[0]}`" in page

@@ -102,6 +102,22 @@ def _sees(service: Running, key: str, text: str) -> None:
     assert [one["decision"] for one in found.json()["memories"]] == [text]
 
 
+def test_on_a_terminal_what_destroys_is_asked_about(here: dict[str, str]) -> None:
+    """`n` leaves everything as it is; --yes, --dry-run, or no terminal, do not ask."""
+    memory_id = said(here, "remember", "to be erased", "--topic", "erased")["memory_id"]
+    ours, theirs = os.openpty()
+    os.write(ours, b"n\n")
+    command = [sys.executable, "-m", "aurra.main", "memories", "erase", memory_id]
+    done = subprocess.run(command, env=here, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, timeout=110)
+    os.close(theirs)
+    asked = os.read(ours, 4096).decode()
+    os.close(ours)
+    assert done.returncode == 1 and done.stdout == b"" and "Go on? [y/N]" in asked and "Aborted!" in asked
+    assert said(here, "memories", "erase", memory_id, "--dry-run")["dry_run"] is True
+    assert len(said(here, "memories", "list", "--topic", "erased")["memories"]) == 1
+    assert said(here, "memories", "erase", memory_id)["status"] == "erased"
+
+
 def test_of_several_accounts_one_is_named(here: dict[str, str]) -> None:
     """Exit code 2 says which there are; `--account` chooses."""
     aurra(here, "accounts", "create", "second")

@@ -126,7 +126,13 @@ async def _show_all(asked: Asked, there: Reach) -> int:
 async def _send(asked: Asked, source: Lines, there: Reach) -> int:
     """All lines, and a summary; exit code 1 where lines were refused, each by itself."""
     sent = Sent()
-    await lines.send(there, asked.command, asked.arguments, source, sent, asked.tenant)
+    try:
+        await lines.send(there, asked.command, asked.arguments, source, sent, asked.tenant)
+    except asyncio.CancelledError:
+        click.echo(
+            f"aurra: interrupted; {sent.lines} lines are stored, the same command again goes on there.", err=True
+        )
+        raise
     summary: dict[str, Any] = {
         "lines": sent.lines,
         "batches": sent.batches,
