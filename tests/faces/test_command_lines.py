@@ -114,6 +114,18 @@ async def test_turns_are_lines_as_well(account: Account, url: str, tmp_path: Pat
     ]
 
 
+async def test_the_same_lines_at_another_place_are_others(account: Account, url: str, tmp_path: Path) -> None:
+    """Nothing of a file is taken for what stands elsewhere in it; with other fields, it is another file."""
+    turns = [{"role": "user", "content": "again"}] * 1000
+    arguments = ("conversations", "add", "call-2", "--extraction", "never", "--json", "--from-file")
+    file = write(tmp_path / "turns.jsonl", turns)
+    first = (await command(*arguments, file, **of(account, url))).json
+    assert (first["turns_saved"], first["replayed_batches"]) == (1000, 0)
+    other = (await command(*arguments, file, "--channel", "chat", **of(account, url))).json
+    assert other["replayed_batches"] == 0
+    assert (await command(*arguments, file, **of(account, url))).json["replayed_batches"] == 2
+
+
 def test_lines_and_the_list_itself_are_not_both_given(tmp_path: Path) -> None:
     """Nor a key for all batches."""
     file = write(tmp_path / "items.jsonl", facts(1))

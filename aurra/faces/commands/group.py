@@ -26,12 +26,12 @@ class OperationCommand(click.Command):
     def __init__(self, command: Command, name: str, positional: tuple[str, ...], local: Local) -> None:
         extra = EXTRAS.get(command.name)
         more = extra.options() if extra else []
-        own = [*more, *parameters.common(command)]
-        fields = list(parameters.fields(command, positional, own))
-        self._sections = [("Options", [*fields, *more]), ("Where, and how", parameters.common(command))]
+        common = parameters.common(command)
+        fields = list(parameters.fields(command, positional, [*more, *common]))
+        self._sections = [("Options", [*fields, *more]), ("Where, and how", common)]
         super().__init__(
             name,
-            params=[*fields, *own],
+            params=[*fields, *more, *common],
             help=command.help,
             short_help=command.summary,
             callback=_callback(command, local, extra),
