@@ -1,5 +1,5 @@
-"""The operator's commands: migrate, accounts, keys, embeddings, secrets, backups, doctor, conformance. `main.py` adds
-`serve`.
+"""The operator's commands: migrate, accounts, keys, embeddings, secrets, backups, doctor, conformance. `serving.py`
+adds `serve`.
 
 They work while it runs.
 """
@@ -24,6 +24,7 @@ from aurra.conformance.law import Law
 from aurra.conformance.laws import ALL
 from aurra.errors import BadRequest, CannotStart, Unavailable
 from aurra.faces import examining, key_lines, safekeeping, switching
+from aurra.faces.commands.stopping import Commands
 from aurra.faces.switching import Progress
 from aurra.plans import UNLIMITED
 from aurra.settings import read_settings
@@ -33,20 +34,6 @@ from aurra.store.accounts import Directory, open_directory
 from aurra.store.plans import Change, PlanRow
 from aurra.store.secret_keys import SecretKeys
 from aurra.store.verifying import Verdict
-
-
-class Commands(click.Group):
-    """Shows what stops a command as one sentence, with exit code 1."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command."""
-        try:
-            return super().invoke(ctx)
-        except CannotStart as error:
-            click.echo(f"aurra: {error}", err=True)
-            sys.exit(1)
-        except KeyboardInterrupt:
-            sys.exit(130)
 
 
 def _number_or(word: str, meaning: Any) -> Callable[[Any], Any]:

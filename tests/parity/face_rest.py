@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import httpx2
 
-from aurra.faces.reaching import as_query
+from aurra.faces.remote import as_query
 from aurra.ops import Operation
 from tests.parity.face import Json, Told
 
