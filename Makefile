@@ -11,7 +11,7 @@ NODE_MODULES := sdk/js/node_modules/.package-lock.json
 find-python = $$(for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
   command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done)
 
-.PHONY: run seed test test-long test-js generate-js check t bench bench-time bench-trust bench-faces bench-recall bench-scale lock format clean generate
+.PHONY: run seed test test-adapters test-long test-js generate-js check t bench bench-time bench-trust bench-faces bench-recall bench-scale lock format clean generate
 
 $(BIN)/python:
 	@py=$(find-python); [ -n "$$py" ] || { echo "Aurra needs Python 3.11 or newer on the PATH." >&2; exit 1; }; \
@@ -40,6 +40,9 @@ seed: $(VENV)/.run  ## the README's dated story, in an account of its own; print
 
 test: $(VENV)/.dev  ## everything but the long variants; two processes, each with a PostgreSQL of its own
 	@$(BIN)/python -m pytest -m "not long and not js and not adapters" -n 2 --dist loadfile
+
+test-adapters: $(VENV)/.dev  ## the SDK's adapters, each in an environment of its framework under .venv-adapters
+	@$(BIN)/python -m pytest -m adapters -n 2
 
 test-long: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m long --timeout 3600
@@ -98,6 +101,7 @@ lock: $(VENV)/.dev  ## needs uv; writes lock files that name no host
 	  --no-header --group build --group dev -o requirements-dev.lock pyproject.toml
 	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --no-header --group node -o requirements-node.lock
+	@$(BIN)/python -m tests.adapters.environments lock
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist sdk/js/node_modules sdk/js/dist sdk/js/build
+	rm -rf $(VENV) .venv-adapters .pytest_cache .ruff_cache .hypothesis build dist sdk/js/node_modules sdk/js/dist sdk/js/build

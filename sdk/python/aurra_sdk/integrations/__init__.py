@@ -1,0 +1,1 @@
+"""Adapters for agent frameworks, one module each. Nothing here imports a framework until its module is imported."""
