@@ -52,6 +52,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         return self.name.replace(".", "_")
 
     @property
+    def noun(self) -> str:
+        """What it is about: the first half of its name."""
+        return self.name.partition(".")[0]
+
+    @property
     def summary(self) -> str:
         """The first sentence of its docstring."""
         return (self.run.__doc__ or "").strip().split("\n")[0]
