@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
+
 from aurra import __version__
 from aurra.errors import CODES
 from aurra.faces import naming, openapi
@@ -83,6 +85,8 @@ def _operation(op: Operation, schemas: dict[str, Schema]) -> list[str]:
     lines += [" · ".join(_facts(op)), ""]
     fields: dict[str, Schema] = request.get("properties", {})
     lines += ["Takes:", "", *_table(request, fields, op.path_parameters), ""] if fields else ["Takes nothing.", ""]
+    if op.example:
+        lines += [f"For example: `{msgspec.json.encode(op.example).decode()}`", ""]
     told = {name: schema for name, schema in answer["properties"].items() if name not in _COMMON}
     said = f" {answer['description']}" if answer.get("description") else ""
     return [*lines, f"Answers:{said}", "", *_table(answer, told, is_answer=True), ""]

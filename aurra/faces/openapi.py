@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document, from the registry."""
 
+import inspect
 import re
 from collections.abc import Iterator
 from typing import Any, cast, get_args
@@ -46,12 +47,13 @@ def document() -> dict[str, Any]:
 def _operation(op: Operation, schemas: dict[Any, Any], components: dict[str, Any]) -> dict[str, Any]:
     properties: dict[str, Any] = components[op.request.__name__].get("properties", {})
     inside_path = [_parameter(name, "path", properties[name], required=True) for name in op.path_parameters]
+    said = inspect.cleandoc(op.run.__doc__ or "")
     ceiling = "" if op.keeps_ceiling else " Refused to keys with a ceiling."
     rest = {name: schema for name, schema in properties.items() if name not in op.path_parameters}
     described: dict[str, Any] = {
         "operationId": op.id,
         "summary": op.summary,
-        "description": f"{(op.run.__doc__ or '').strip()}\n\nScope: `{op.scope}`.{ceiling}"
+        "description": f"{said}\n\nScope: `{op.scope}`.{ceiling}"
         + (f" Takes no Idempotency-Key: {op.keyless}" if op.keyless else ""),
         "tags": [op.noun],
         "x-aurra-name": op.name,
@@ -71,7 +73,9 @@ def _operation(op: Operation, schemas: dict[Any, Any], components: dict[str, Any
     else:
         described["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": _body(op, rest, schemas, components)}},
+            "content": {
+                "application/json": {"schema": _body(op, rest, schemas, components), "example": dict(op.example)}
+            },
         }
     if op.is_idempotent:
         header = {"type": "string", "minLength": 1, "maxLength": 255}
@@ -84,7 +88,9 @@ def description(schema: Any) -> str:
     if not isinstance(schema, dict):
         return ""
     given = cast("dict[str, Any]", schema)
-    return given.get("description") or next(filter(None, map(description, given.get("anyOf", []))), "")
+    choices: list[Any] = given.get("anyOf", [])
+    said = [str(given.get("description", "")), *(description(choice) for choice in choices)]
+    return next(filter(None, said), "")
 
 
 def _parameter(name: str, place: str, schema: dict[str, Any], *, required: bool) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from aurra.types.common import Answer, GivenInstant, Instant, Limit, Request
+from aurra.types.common import SECRET, Answer, GivenInstant, Instant, Limit, Request
 
 KeyId = Annotated[str, Meta(description="The key's id: the eight characters after `aurra_live_`.")]
 Name = Annotated[str, Meta(description="What people call it.")]
@@ -105,8 +105,13 @@ class ApiKeyCreate(Request, kw_only=True):
 class ApiKeyMade(Answer, kw_only=True):
     """A key and its secret, which is shown this once and kept nowhere."""
 
-    key: Annotated[str, Meta(description="What callers present: `Authorization: Bearer KEY`.")]
-    signing_secret: Annotated[str | None, Meta(description="Of a key that signs: what its requests are signed with.")]
+    key: Annotated[
+        str, Meta(description="What callers present: `Authorization: Bearer KEY`.", extra_json_schema=SECRET)
+    ]
+    signing_secret: Annotated[
+        str | None,
+        Meta(description="Of a key that signs: what its requests are signed with.", extra_json_schema=SECRET),
+    ]
     api_key: ApiKey
 
     def __repr__(self) -> str:

@@ -2,7 +2,7 @@
 """Everything typed that goes in or comes out; nested inputs may be plain dicts as well."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -127,6 +127,8 @@ class LlmChoice(Input, kw_only=True):
     """Where the provider answers, if not at its usual place."""
     extra: Mapping[str, Any] | UnsetType | None = UNSET
     """Further fields for the provider's request."""
+
+    _secrets: ClassVar[frozenset[str]] = frozenset({"api_key", "key"})
 
 
 class Message(Input, kw_only=True):
@@ -288,6 +290,26 @@ class Memory(Record, kw_only=True):
     trust: str = "normal"
     """Of the key that wrote it."""
 
+    @property
+    def is_current(self) -> bool:
+        """`temporal.is_current`."""
+        return self.temporal.is_current
+
+    @property
+    def is_expired(self) -> bool:
+        """`temporal.is_expired`."""
+        return self.temporal.is_expired
+
+    @property
+    def is_superseded(self) -> bool:
+        """`temporal.is_superseded`."""
+        return self.temporal.is_superseded
+
+    @property
+    def is_known_current(self) -> bool:
+        """`temporal.is_known_current`."""
+        return self.temporal.is_known_current
+
 
 class TransactionRef(Record, kw_only=True):
     """A transaction: its number in the account, and its instant."""
@@ -349,7 +371,7 @@ class MemoryFound(Answer, kw_only=True):
     """UTC instant, microseconds."""
 
 
-class Timeline(Answer, kw_only=True):
+class Timeline(Answer, Page[Memory], kw_only=True):
     """The whole chain, oldest first, whichever of its ids is asked."""
 
     memory_id: str
@@ -359,6 +381,9 @@ class Timeline(Answer, kw_only=True):
     transaction: TransactionRef
     as_of: str | None
     """UTC instant, microseconds."""
+
+    def page_items(self) -> list[Memory]:
+        return self.timeline
 
 
 class AuditMemory(Record, kw_only=True):
@@ -404,6 +429,26 @@ class Audit(Answer, kw_only=True):
     extraction: AuditExtraction
     temporal: Temporal
     history: list[AuditEvent]
+
+    @property
+    def is_current(self) -> bool:
+        """`temporal.is_current`."""
+        return self.temporal.is_current
+
+    @property
+    def is_expired(self) -> bool:
+        """`temporal.is_expired`."""
+        return self.temporal.is_expired
+
+    @property
+    def is_superseded(self) -> bool:
+        """`temporal.is_superseded`."""
+        return self.temporal.is_superseded
+
+    @property
+    def is_known_current(self) -> bool:
+        """`temporal.is_known_current`."""
+        return self.temporal.is_known_current
 
 
 class ScoredMemory(Memory, kw_only=True):
@@ -601,6 +646,8 @@ class ApiKeyMade(Answer, kw_only=True):
     signing_secret: str | None
     """Of a key that signs: what its requests are signed with."""
     api_key: ApiKey
+
+    _secrets: ClassVar[frozenset[str]] = frozenset({"key", "signing_secret"})
 
 
 class Extraction(Record, kw_only=True):
