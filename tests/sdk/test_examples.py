@@ -137,7 +137,7 @@ async def test_the_examples_of_the_methods_run(
 
 def test_there_are_examples() -> None:
     """Of the README and of both clients."""
-    assert len(EXAMPLES) == 6 + 3 + 3
+    assert len(EXAMPLES) == 8 + 3 + 3
 
 
 @pytest.mark.parametrize("name", list(EXAMPLES))
