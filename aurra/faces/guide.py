@@ -72,7 +72,13 @@ def _generated() -> list[str]:
     answers = {op.answer.__name__ for op in OPERATIONS.values()}
     lines += ["## Types", "", "What stands inside requests and answers.", ""]
     for name in sorted(set(schemas) - requests - answers - {"Problem"}):
-        lines += [f"### {name}", "", *_said(schemas[name]), *_table(schemas[name], schemas[name]["properties"]), ""]
+        lines += [
+            f"### {name}",
+            "",
+            *_said(schemas[name]),
+            *_table(schemas[name], schemas[name]["properties"], schemas),
+            "",
+        ]
     lines += ["## Errors", "", "| status | code | what to do |", "|---|---|---|"]
     lines += [f"| {status} | `{code}` | {_cell(hint)} |" for code, (status, hint) in CODES.items()]
     return [*lines, ""]
@@ -84,12 +90,14 @@ def _operation(op: Operation, schemas: dict[str, Schema]) -> list[str]:
     lines += [*" ".join((op.run.__doc__ or "").strip().split("\n\n", 1)[0].split()).splitlines(), ""]
     lines += [" · ".join(_facts(op)), ""]
     fields: dict[str, Schema] = request.get("properties", {})
-    lines += ["Takes:", "", *_table(request, fields, op.path_parameters), ""] if fields else ["Takes nothing.", ""]
+    lines += (
+        ["Takes:", "", *_table(request, fields, schemas, op.path_parameters), ""] if fields else ["Takes nothing.", ""]
+    )
     if op.example:
         lines += [f"For example: `{msgspec.json.encode(op.example).decode()}`", ""]
     told = {name: schema for name, schema in answer["properties"].items() if name not in _COMMON}
     said = f" {answer['description']}" if answer.get("description") else ""
-    return [*lines, f"Answers:{said}", "", *_table(answer, told, is_answer=True), ""]
+    return [*lines, f"Answers:{said}", "", *_table(answer, told, schemas, is_answer=True), ""]
 
 
 def _facts(op: Operation) -> Iterable[str]:
@@ -113,7 +121,12 @@ def _facts(op: Operation) -> Iterable[str]:
 
 
 def _table(
-    owner: Schema, fields: dict[str, Schema], in_path: Sequence[str] = (), *, is_answer: bool = False
+    owner: Schema,
+    fields: dict[str, Schema],
+    schemas: dict[str, Schema],
+    in_path: Sequence[str] = (),
+    *,
+    is_answer: bool = False,
 ) -> list[str]:
     """A row a field: its name, its type, whether it must be given and what it is else, and what it says."""
     lines = (
@@ -122,7 +135,7 @@ def _table(
         else ["| field | type | default | what |", "|---|---|---|---|"]
     )
     for name, schema in fields.items():
-        said = _cell(openapi.description(schema))
+        said = _cell(openapi.description(schema) or openapi.description(schemas.get(_name(schema), {})))
         if is_answer:
             lines.append(f"| `{name}` | {_type(schema)} | {said} |")
         else:
@@ -143,7 +156,7 @@ def _given(name: str, schema: Schema, required: Sequence[str], in_path: Sequence
 def _type(schema: Schema) -> str:
     """The type in words; a Struct's by its name."""
     if "$ref" in schema:
-        return _link(schema["$ref"].rpartition("/")[2])
+        return _link(_name(schema))
     if "enum" in schema:
         return " or ".join(f"`{_plain(value)}`" for value in schema["enum"])
     if "anyOf" in schema:
@@ -156,6 +169,11 @@ def _type(schema: Schema) -> str:
     if kind == "string":
         return {"date-time": "instant", "uuid": "UUID", "password": "secret"}.get(schema.get("format", ""), "string")
     return f"{kind}{_range(schema)}"
+
+
+def _name(schema: Schema) -> str:
+    """Of the Struct that the schema refers to; empty for one that refers to none."""
+    return schema.get("$ref", "").rpartition("/")[2]
 
 
 def _link(name: str) -> str:

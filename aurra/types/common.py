@@ -26,6 +26,11 @@ Limit = Annotated[
 ]
 
 
+HasMore = Annotated[bool, Meta(description="Whether there is another page.")]
+NextCursor = Annotated[str | None, Meta(description="What to send as `cursor` for the page after; null on the last.")]
+OfTenant = Annotated[str | None, Meta(description="Whose it is; null is the default tenant.")]
+CompanyId = Annotated[str, Meta(description="The account.")]
+WasDry = Annotated[bool, Meta(description="Whether nothing was committed.")]
 SECRET = {"format": "password"}
 """Of a field that no client shows: it is left out of what a log or a debugger might see."""
 

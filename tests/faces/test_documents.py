@@ -258,8 +258,11 @@ def test_what_others_wrote_is_what_is_pinned(package: vendored.Package, tmp_path
 
 
 def test_the_document_describes_every_parameter_and_requires_what_is_always_answered() -> None:
-    """No parameter without a description; every field of an answer that is always there is said to be."""
+    """No parameter and no field without a description; every field of an answer that is always there is said to be."""
     document: dict[str, Any] = openapi.document()
+    for name, schema in document["components"]["schemas"].items():
+        for field, inside in schema.get("properties", {}).items():
+            assert openapi.description(inside) or "$ref" in inside, (name, field)
     for path, methods in document["paths"].items():
         for described in methods.values():
             for parameter in described.get("parameters", []):
