@@ -19,10 +19,10 @@ from aurra.store.plans import PlanRow
 
 AnyRequest = Request[Any, Any, Any]
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Nothing is loaded from elsewhere, and no script stands in the page."""
+"""Nothing is loaded from elsewhere, and neither script nor style stands in the page."""
 _MARKDOWN = "text/markdown"
 _KEPT_SECONDS = 10.0
 _NOBODY = UUID(int=0)

@@ -375,7 +375,7 @@ class AuditEvent(msgspec.Struct, kw_only=True):
     details: Annotated[
         dict[str, Any],
         Meta(
-            description="`transaction`, `reason`, `request_id`, `model`, and how many versions it `opened` and `closed`."
+            description="`transaction`, `reason`, `request_id`, `model`, the number of versions `opened` and `closed`."
         ),
     ]
 

@@ -12,6 +12,7 @@ from typing import Any
 import httpx2
 import msgspec
 import pytest
+import schemathesis
 
 from aurra.errors import CODES
 from aurra.faces import assets, guide, naming, openapi
@@ -20,6 +21,8 @@ from aurra.ops import OPERATIONS, Operation
 from tests.conftest import Account
 from tests.house import vendored
 
+# Its types are not complete.
+_from_dict: Any = schemathesis.openapi.from_dict
 PROSE = guide.PROSE.read_text("utf-8")
 DOCUMENTS = ["/", "/openapi.json", "/docs", "/docs.md", "/llms.txt", "/llms-full.txt"]
 FLOWS = dict(re.findall(r"### ([^\n]+)\n(?:(?!###)[^`]|`[^`]+`)*```sh\n(.*?)```", PROSE, re.DOTALL))
@@ -192,6 +195,7 @@ async def test_the_reference_loads_only_what_is_served_here(bare: httpx2.AsyncCl
     policy = dict(part.strip().split(" ", 1) for part in response.headers["content-security-policy"].split(";"))
     assert policy["default-src"] == "'none'" and policy["script-src"] == policy["connect-src"] == "'self'"
     assert not any(source for value in policy.values() for source in value.split() if "/" in source or "*" in source)
+    assert "unsafe" not in response.headers["content-security-policy"]
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
@@ -255,6 +259,15 @@ def test_what_others_wrote_is_what_is_pinned(package: vendored.Package, tmp_path
     (tmp_path / "LICENSE").write_text("Take it.")
     assert vendored.wrong(tmp_path, package) == ["LICENSE"]
     assert package.name in (vendored.FILES.parents[2] / "NOTICE").read_text("utf-8")
+
+
+def test_the_document_is_valid_openapi() -> None:
+    """By the schema of OpenAPI 3.1 itself; a document that is not would be told."""
+    document: dict[str, Any] = openapi.document()
+    _from_dict(document).validate()
+    document["paths"]["/plan/status"]["get"]["parameters"][0]["in"] = "nowhere"
+    with pytest.raises(Exception, match="is not valid under any|nowhere"):
+        _from_dict(document).validate()
 
 
 def test_the_document_describes_every_parameter_and_requires_what_is_always_answered() -> None:

@@ -475,7 +475,7 @@ class AuditEvent(Record, kw_only=True):
     by: str
     """Who did it: `key` and the key's id."""
     details: dict[str, Any]
-    """`transaction`, `reason`, `request_id`, `model`, and how many versions it `opened` and `closed`."""
+    """`transaction`, `reason`, `request_id`, `model`, the number of versions `opened` and `closed`."""
 
 
 class Audit(Answer, kw_only=True):
