@@ -266,7 +266,7 @@ def test_the_document_is_valid_openapi() -> None:
     document: dict[str, Any] = openapi.document()
     _from_dict(document).validate()
     document["paths"]["/plan/status"]["get"]["parameters"][0]["in"] = "nowhere"
-    with pytest.raises(Exception, match="is not valid under any|nowhere"):
+    with pytest.raises(Exception, match="nowhere"):
         _from_dict(document).validate()
 
 
