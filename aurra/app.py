@@ -15,7 +15,7 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 from aurra import __version__, jobs, networks, rates
 from aurra.context import Clock, Service, database_clock
 from aurra.errors import AurraError, BadRequest, CannotStart, NotFound, Unavailable
-from aurra.faces import limits, openapi, rest
+from aurra.faces import documents, limits, rest
 from aurra.faces.mcp import door
 from aurra.faces.readiness import Readiness
 from aurra.ops import OPERATIONS, last_uses
@@ -112,14 +112,6 @@ def build_app(service: Service) -> Litestar:
     """The ASGI application over a running service."""
     readiness = Readiness(service)
 
-    @get("/", include_in_schema=False)
-    async def index(request: AnyRequest) -> Response[bytes]:
-        return await rest.respond(request, lambda id_: _json(openapi.index(), id_))
-
-    @get("/openapi.json", include_in_schema=False)
-    async def document(request: AnyRequest) -> Response[bytes]:
-        return await rest.respond(request, lambda id_: _json(openapi.document(), id_))
-
     @get(["/health", "/health/live"], include_in_schema=False)
     async def live(request: AnyRequest) -> Response[bytes]:
         return await rest.respond(request, lambda id_: _json({"status": "ok", "version": __version__}, id_))
@@ -129,7 +121,13 @@ def build_app(service: Service) -> Litestar:
         return await rest.respond(request, lambda id_: _ready(readiness, id_))
 
     return Litestar(
-        [index, document, live, ready, door.handler(service), *rest.handlers(service, list(OPERATIONS.values()))],
+        [
+            live,
+            ready,
+            door.handler(service),
+            *documents.handlers(service),
+            *rest.handlers(service, list(OPERATIONS.values())),
+        ],
         openapi_config=None,
         logging_config=None,
         cors_config=CORSConfig(

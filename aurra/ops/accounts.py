@@ -21,7 +21,13 @@ async def get_settings(ctx: Context, request: Nothing) -> AgentSettings:
 
 
 @operation(
-    "settings.update", "PATCH", "/agent/settings", scope="memories:write", ignores_unknown=True, is_idempotent=True
+    "settings.update",
+    "PATCH",
+    "/agent/settings",
+    scope="memories:write",
+    ignores_unknown=True,
+    is_idempotent=True,
+    example={"min_confidence": 0.9, "auto_supersede_default": True},
 )
 async def update_settings(ctx: Context, request: AgentSettingsChange) -> AgentSettings:
     """Changes what is given; `excluded_categories` is replaced whole.

@@ -50,6 +50,7 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     ignores_unknown=True,
     command="ask {question}",
     keyless="It asks: each answer is of its own moment, and has a receipt of its own.",
+    example={"question": "Where does Kim live?"},
 )
 async def query(ctx: Context, request: Question) -> Answered:
     """Answers a question from memories alone, each sentence with its citation; refuses when they do not suffice."""

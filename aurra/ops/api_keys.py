@@ -71,7 +71,14 @@ async def get_key(ctx: Context, request: ApiKeyGet) -> ApiKeyFound:
         return ApiKeyFound(api_key=_shown(_visible(ctx, row), await _now(ctx, tx)))
 
 
-@operation("keys.create", "POST", "/api-keys", scope="keys:manage", is_idempotent=True)
+@operation(
+    "keys.create",
+    "POST",
+    "/api-keys",
+    scope="keys:manage",
+    is_idempotent=True,
+    example={"scopes": ["query", "memories:read"], "name": "support agent"},
+)
 async def create_key(ctx: Context, request: ApiKeyCreate) -> ApiKeyMade:
     """Makes a key that may at most what this one may. Its secret is in this answer and nowhere else.
 
@@ -95,6 +102,7 @@ async def create_key(ctx: Context, request: ApiKeyCreate) -> ApiKeyMade:
     "/api-keys/{key_id}",
     scope="keys:manage",
     keyless="It sets what it is told: again, it changes nothing more.",
+    example={"name": "support agent in Oslo"},
 )
 async def update_key(ctx: Context, request: ApiKeyChange) -> ApiKeyFound:
     """Changes what is given, of a key that may at most what this one may, and then too.
@@ -142,6 +150,7 @@ async def revoke_key(ctx: Context, request: ApiKeyRevoke) -> ApiKeyFound:
     scope="keys:manage",
     is_idempotent=True,
     is_destructive=True,
+    example={"overlap_hours": 24},
 )
 async def rotate_key(ctx: Context, request: ApiKeyRotate) -> ApiKeyMade:
     """Gives a key a new secret, which is in this answer and nowhere else. Id and settings stay.

@@ -56,6 +56,11 @@ _object = msgspec.json.Decoder(dict[str, Any])
     scope="memories:write",
     is_idempotent=True,
     body_limit=8 * MIB,
+    example={
+        "session_id": "call-7",
+        "turns": [{"role": "user", "content": "I moved to Rome in May."}],
+        "channel": "call",
+    },
 )
 async def add(ctx: Context, request: ConversationAdd) -> ConversationAdded:
     """Keeps turns as they were said, and makes facts of them now, later or never. Later requests append.
@@ -84,7 +89,14 @@ async def add(ctx: Context, request: ConversationAdd) -> ConversationAdded:
         return await writing.write(ctx, print_, ConversationAdded, needs, plan)
 
 
-@operation("conversations.list", "GET", "/agent/conversations", scope="memories:read", keeps_ceiling=True)
+@operation(
+    "conversations.list",
+    "GET",
+    "/agent/conversations",
+    scope="memories:read",
+    keeps_ceiling=True,
+    example={"channel": "call"},
+)
 async def list_conversations(ctx: Context, request: ConversationList) -> ConversationPage:
     """Conversations, newest first, each with how many turns and believed memories it has."""
     limit = checks.clamp(request.limit, 20)

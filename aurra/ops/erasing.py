@@ -48,6 +48,7 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
     aliases=("/agent/memories/{memory_id}/erase",),
     is_idempotent=True,
     is_destructive=True,
+    example={"reason": "Kim asked for it"},
 )
 async def erase(ctx: Context, request: Erase) -> Erased:
     """Removes a memory for good, from every transaction: its versions, what it said, its vector, the turn it came from.
@@ -72,6 +73,7 @@ async def erase(ctx: Context, request: Erase) -> Erased:
     scope="memories:erase",
     is_idempotent=True,
     is_destructive=True,
+    example={"subject": "kim", "dry_run": True},
 )
 async def erase_matching(ctx: Context, request: EraseMatching) -> Erased:
     """Removes for good all that matches: a tenant, a session, a subject, or what is of all that are given.

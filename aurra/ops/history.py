@@ -129,6 +129,7 @@ async def get(ctx: Context, request: TransactionGet) -> TransactionFound:
     keeps_ceiling=True,
     markdown=pages.difference,
     command="diff {from} {to}",
+    example={"from": 1},
 )
 async def diff(ctx: Context, request: Diff) -> Difference:
     """The net difference after one transaction, up to another: what is believed now in the place of what.

@@ -52,6 +52,7 @@ class Asserted(msgspec.Struct):
     ignores_unknown=True,
     is_idempotent=True,
     command="remember {content}",
+    example={"content": "Kim lives in Oslo", "subject": "kim", "attribute": "city"},
 )
 async def add(ctx: Context, request: MemoryWrite) -> MemoryWritten:
     """Stores `content` as one memory, or the facts of `messages` each as its own.
@@ -85,7 +86,13 @@ async def add(ctx: Context, request: MemoryWrite) -> MemoryWritten:
 
 
 @operation(
-    "memories.bulk", "POST", "/agent/memories/bulk", scope="memories:write", is_idempotent=True, body_limit=8 * MIB
+    "memories.bulk",
+    "POST",
+    "/agent/memories/bulk",
+    scope="memories:write",
+    is_idempotent=True,
+    body_limit=8 * MIB,
+    example={"memories": [{"content": "Bo leads support"}, {"content": "Cy leads sales"}]},
 )
 async def bulk(ctx: Context, request: BulkWrite) -> BulkWritten:
     """Stores up to 500 memories in one transaction: all or nothing, or, with mode `partial`, each on its own."""

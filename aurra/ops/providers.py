@@ -39,7 +39,14 @@ async def get_provider(ctx: Context, request: Nothing) -> ProviderSettings:
         return _shown(await providers.find(tx))
 
 
-@operation("provider.update", "PATCH", "/agent/provider", scope="keys:manage", is_idempotent=True)
+@operation(
+    "provider.update",
+    "PATCH",
+    "/agent/provider",
+    scope="keys:manage",
+    is_idempotent=True,
+    example={"provider": "ollama", "model": "llama3.2"},
+)
 async def update_provider(ctx: Context, request: ProviderChange) -> ProviderSettings:
     """Sets or changes the account's model. Its key is stored encrypted, and sent only to the address given with it.
 

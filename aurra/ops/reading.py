@@ -37,7 +37,15 @@ SHOWN_USES = 20
 """Answers that a memory is shown to be used in."""
 
 
-@operation("memories.list", "GET", "/agent/memories", scope="memories:read", keeps_ceiling=True, ignores_unknown=True)
+@operation(
+    "memories.list",
+    "GET",
+    "/agent/memories",
+    scope="memories:read",
+    keeps_ceiling=True,
+    ignores_unknown=True,
+    example={"subject": "kim"},
+)
 async def list_memories(ctx: Context, request: MemoryList) -> MemoryPage:
     """Memories, newest first; only what is valid now, unless times or `include_superseded` say otherwise."""
     limit = checks.clamp(request.limit, 20)

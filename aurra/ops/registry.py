@@ -1,7 +1,7 @@
 """The registry of operations: the one list that every face, the OpenAPI document and the SDKs come from."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -45,11 +45,18 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     command: str | None
     """How the command line knows it too, with the fields that need no name there: `remember {content}` is
     `memories add --content …`."""
+    example: Mapping[str, Any]
+    """Fields of a request to begin with; those of its path, which are what the caller has, are not among them."""
 
     @property
     def id(self) -> str:
         """`noun_verb`: the operation's id in OpenAPI and MCP."""
         return self.name.replace(".", "_")
+
+    @property
+    def noun(self) -> str:
+        """What it is about: the first half of its name."""
+        return self.name.partition(".")[0]
 
     @property
     def summary(self) -> str:
@@ -89,6 +96,7 @@ def operation(
     markdown: Callable[[Any], str] | None = None,
     is_destructive: bool = False,
     command: str | None = None,
+    example: Mapping[str, Any] | None = None,
 ) -> Callable[[Callable[[Context, R], Awaitable[A]]], Callable[[Context, R], Awaitable[A]]]:
     """Registers `async def verb(ctx: Context, request: SomeRequest) -> SomeAnswer`.
 
@@ -119,6 +127,7 @@ def operation(
             markdown=markdown,
             is_destructive=is_destructive,
             command=command,
+            example=example or {},
         )
         return run
 

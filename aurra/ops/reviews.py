@@ -52,7 +52,14 @@ async def list_reviews(ctx: Context, request: ReviewList) -> ReviewPage:
     )
 
 
-@operation("reviews.accept", "POST", "/agent/reviews/{review_id}/accept", scope="memories:write", is_idempotent=True)
+@operation(
+    "reviews.accept",
+    "POST",
+    "/agent/reviews/{review_id}/accept",
+    scope="memories:write",
+    is_idempotent=True,
+    example={"reason": "the newer one is right"},
+)
 async def accept(ctx: Context, request: ReviewAccept) -> ReviewDecided:
     """Supersedes the old memory by the new one, now, and closes the review.
 

@@ -53,6 +53,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     keeps_ceiling=True,
     keyless="It reads, and stores nothing.",
     command="search {query}",
+    example={"query": "where Kim lives"},
 )
 async def search(ctx: Context, request: Search) -> Found:
     """Finds memories by words and by meaning, best first; superseded and expired ones are left out."""

@@ -95,7 +95,14 @@ async def get(ctx: Context, request: SubjectGet) -> Profile:
     return profile
 
 
-@operation("subjects.update", "PATCH", "/agent/subjects/{subject}", scope="memories:write", is_idempotent=True)
+@operation(
+    "subjects.update",
+    "PATCH",
+    "/agent/subjects/{subject}",
+    scope="memories:write",
+    is_idempotent=True,
+    example={"external_id": "crm-17"},
+)
 async def update(ctx: Context, request: SubjectUpdate) -> SubjectUpdated:
     """Gives a subject its id in the caller's system, or, with null, takes it away. A label: no transaction."""
     if request.external_id is UNSET:

@@ -21,7 +21,12 @@ from aurra.types.verbs import Restore, Restored
 
 
 @operation(
-    "transactions.restore", "POST", "/agent/transactions/{tx}/restore", scope="memories:write", is_idempotent=True
+    "transactions.restore",
+    "POST",
+    "/agent/transactions/{tx}/restore",
+    scope="memories:write",
+    is_idempotent=True,
+    example={"reason": "it was right after all"},
 )
 async def restore(ctx: Context, request: Restore) -> Restored:
     """Undoes a transaction: closes what it opened, opens again what it closed. Itself a transaction, it can be undone.

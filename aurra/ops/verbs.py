@@ -33,6 +33,7 @@ from aurra.types.verbs import Correct, Corrected, Delete, Retract, Retracted, Su
     ignores_unknown=True,
     aliases=("/agent/memories/{memory_id}/supersede",),
     is_idempotent=True,
+    example={"valid_to": "2026-05-01"},
 )
 async def supersede(ctx: Context, request: Supersede) -> Superseded:
     """Ends a memory at a boundary: the world changed. With `superseded_by`, that memory took over."""
@@ -81,6 +82,7 @@ async def supersede(ctx: Context, request: Supersede) -> Superseded:
     scope="memories:write",
     aliases=("/agent/memories/{memory_id}/correct",),
     is_idempotent=True,
+    example={"reason": "misheard", "content": "Kim lives in Bergen"},
 )
 async def correct(ctx: Context, request: Correct) -> Corrected:
     """Puts the record right: what a memory says, or when it holds, was wrong. Its id stays, and what was believed.
@@ -137,6 +139,7 @@ async def correct(ctx: Context, request: Correct) -> Corrected:
     scope="memories:write",
     aliases=("/agent/memories/{memory_id}/retract",),
     is_idempotent=True,
+    example={"reason": "it was somebody else"},
 )
 async def retract(ctx: Context, request: Retract) -> Retracted:
     """Stops believing a memory: the record was wrong. It stays visible at earlier transactions."""

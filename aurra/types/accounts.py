@@ -15,10 +15,16 @@ class Nothing(Request, kw_only=True):
 class AgentSettings(Answer, kw_only=True):
     """How this key's agent works; one flat object."""
 
-    auto_supersede_default: bool = False
-    excluded_categories: list[str] = msgspec.field(default_factory=lambda: ["health_medical", "legal_status"])
+    auto_supersede_default: Annotated[
+        bool, Meta(description="Whether a new memory supersedes what it replaces without being asked to.")
+    ] = False
+    excluded_categories: Annotated[list[str], Meta(description="Never superseded automatically.")] = msgspec.field(
+        default_factory=lambda: ["health_medical", "legal_status"]
+    )
     min_confidence: Annotated[float, Meta(description="0.85…1.0.")] = 0.85
-    classifier_model: str | None = None
+    classifier_model: Annotated[
+        str | None, Meta(description="The model for automatic supersession; null is the default one.")
+    ] = None
     freshness_half_life_days: Annotated[float, Meta(description="1…3650.")] = 30.0
     review_queue: Annotated[
         bool, Meta(description="Whether supersessions that are not sure, or not trusted enough, wait for a person.")
@@ -47,12 +53,12 @@ class AgentSettingsChange(Request, kw_only=True):
 class PlanStatus(Answer, kw_only=True):
     """The plan and its meter."""
 
-    plan_tier: str
-    writes_used: int
-    writes_limit: int
-    writes_remaining: int
-    in_grace_period: bool
-    blocked: bool
+    plan_tier: Annotated[str, Meta(description="The plan's name.")]
+    writes_used: Annotated[int, Meta(description="Memories stored in the calendar month.")]
+    writes_limit: Annotated[int, Meta(description="Writes a month; 9007199254740991 is unlimited.")]
+    writes_remaining: Annotated[int, Meta(description="Writes up to the limit; never below 0.")]
+    in_grace_period: Annotated[bool, Meta(description="Whether the limit is reached and writes go on.")]
+    blocked: Annotated[bool, Meta(description="Whether writes are refused (402); reads never are.")]
     period_start: Instant
     period_end: Instant
     grace_ends_at: Instant | None

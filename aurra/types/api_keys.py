@@ -5,7 +5,16 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from aurra.types.common import Answer, GivenInstant, Instant, Limit, Request
+from aurra.types.common import (
+    SECRET,
+    Answer,
+    GivenInstant,
+    HasMore,
+    Instant,
+    Limit,
+    NextCursor,
+    Request,
+)
 
 KeyId = Annotated[str, Meta(description="The key's id: the eight characters after `aurra_live_`.")]
 Name = Annotated[str, Meta(description="What people call it.")]
@@ -38,13 +47,16 @@ class ApiKey(msgspec.Struct, kw_only=True):
     id: KeyId
     name: Name
     last_four: Annotated[str, Meta(description="The end of its secret, to tell it by.")]
-    scopes: list[str]
+    scopes: Annotated[list[str], Meta(description="What it may.")]
     tenant_id: Annotated[str | None, Meta(description="The one tenant it is pinned to; null is not pinned.")]
-    trust: Literal["low", "normal", "high"]
+    trust: Annotated[
+        Literal["low", "normal", "high"],
+        Meta(description="What it writes never supersedes what a key of higher trust wrote."),
+    ]
     networks: Annotated[list[str], Meta(description="Where it may be used from; empty is anywhere.")]
     up_to: Annotated[int | None, Meta(description="The newest transaction it may know of; null is no ceiling.")]
     is_signed: Annotated[bool, Meta(description="Whether its requests must be signed.")]
-    state: Literal["active", "expired", "revoked"]
+    state: Annotated[Literal["active", "expired", "revoked"], Meta(description="Whether it is accepted.")]
     expires_at: Instant | None
     revoked_at: Instant | None
     previous_until: Annotated[
@@ -66,9 +78,9 @@ class ApiKeyList(Request, kw_only=True):
 class ApiKeyPage(Answer, kw_only=True):
     """A page of keys."""
 
-    api_keys: list[ApiKey]
-    has_more: bool
-    next_cursor: str | None
+    api_keys: Annotated[list[ApiKey], Meta(description="Newest first.")]
+    has_more: HasMore
+    next_cursor: NextCursor
 
 
 class ApiKeyGet(Request, kw_only=True):
@@ -105,8 +117,13 @@ class ApiKeyCreate(Request, kw_only=True):
 class ApiKeyMade(Answer, kw_only=True):
     """A key and its secret, which is shown this once and kept nowhere."""
 
-    key: Annotated[str, Meta(description="What callers present: `Authorization: Bearer KEY`.")]
-    signing_secret: Annotated[str | None, Meta(description="Of a key that signs: what its requests are signed with.")]
+    key: Annotated[
+        str, Meta(description="What callers present: `Authorization: Bearer KEY`.", extra_json_schema=SECRET)
+    ]
+    signing_secret: Annotated[
+        str | None,
+        Meta(description="Of a key that signs: what its requests are signed with.", extra_json_schema=SECRET),
+    ]
     api_key: ApiKey
 
     def __repr__(self) -> str:

@@ -26,6 +26,15 @@ Limit = Annotated[
 ]
 
 
+HasMore = Annotated[bool, Meta(description="Whether there is another page.")]
+NextCursor = Annotated[str | None, Meta(description="What to send as `cursor` for the page after; null on the last.")]
+OfTenant = Annotated[str | None, Meta(description="Whose it is; null is the default tenant.")]
+CompanyId = Annotated[str, Meta(description="The account.")]
+WasDry = Annotated[bool, Meta(description="Whether nothing was committed.")]
+SECRET = {"format": "password"}
+"""Of a field that no client shows: it is left out of what a log or a debugger might see."""
+
+
 class Request(msgspec.Struct, kw_only=True):
     """What an operation takes. Fields come from the path, then the query string or the JSON body."""
 
@@ -48,8 +57,8 @@ class LlmChoice(msgspec.Struct, kw_only=True):
 
     provider: Annotated[str, Meta(description="`openai`, `anthropic`, or a preset such as `ollama`.")] = "openai"
     model: Annotated[str, Meta(description="The provider's name of the model.")] = ""
-    api_key: Annotated[str | None, Meta(description="The provider's key.")] = None
-    key: Annotated[str | None, Meta(description="Accepted for `api_key`.")] = None
+    api_key: Annotated[str | None, Meta(description="The provider's key.", extra_json_schema=SECRET)] = None
+    key: Annotated[str | None, Meta(description="Accepted for `api_key`.", extra_json_schema=SECRET)] = None
     base_url: Annotated[str | None, Meta(description="Where the provider answers, if not at its usual place.")] = None
     extra: Annotated[dict[str, Any] | None, Meta(description="Further fields for the provider's request.")] = None
 

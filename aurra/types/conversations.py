@@ -7,14 +7,19 @@ from msgspec import Meta
 
 from aurra.types.common import (
     Answer,
+    CompanyId,
     GivenInstant,
+    HasMore,
     Instant,
     Limit,
     LlmChoice,
+    NextCursor,
+    OfTenant,
     Request,
     TenantId,
     TransactionAsOf,
     TransactionRef,
+    WasDry,
 )
 from aurra.types.memories import Extraction, Message
 from aurra.types.receipts import Receipt
@@ -62,19 +67,19 @@ class ConversationAdded(Answer, kw_only=True):
     """What was kept, and what was made of it."""
 
     status: Annotated[str, Meta(description="`saved`, or `unchanged` where every turn was known.")]
-    session_id: str
-    turns_saved: int
+    session_id: Annotated[str, Meta(description="The conversation.")]
+    turns_saved: Annotated[int, Meta(description="Turns that were new.")]
     turns_known: Annotated[int, Meta(description="Turns that the session had already, by their `id`.")]
-    memory_ids: list[str]
-    extracted_count: int
-    saved_count: int
+    memory_ids: Annotated[list[str], Meta(description="The memories that were stored, or were there already.")]
+    extracted_count: Annotated[int, Meta(description="Facts that were found.")]
+    saved_count: Annotated[int, Meta(description="Memories that were stored: what the plan counts.")]
     extraction: ConversationExtraction
-    company_id: str
-    tenant_id: str | None
+    company_id: CompanyId
+    tenant_id: OfTenant
     channel: Annotated[str | None, Meta(description="As this request gave it.")]
     transaction: TransactionRef
     receipt: Receipt
-    dry_run: bool = False
+    dry_run: WasDry = False
 
 
 class ConversationList(Request, kw_only=True):
@@ -92,12 +97,12 @@ class ConversationList(Request, kw_only=True):
 class Conversation(msgspec.Struct, kw_only=True):
     """A conversation; its labels are today's, the counts are of the moment read at."""
 
-    session_id: str
-    tenant_id: str | None
-    channel: str | None
-    external_id: str | None
-    uri: str | None
-    metadata: dict[str, Any] | None
+    session_id: Annotated[str, Meta(description="The conversation.")]
+    tenant_id: OfTenant
+    channel: Annotated[str | None, Meta(description="Such as `call`, `email` or `chat`.")]
+    external_id: Annotated[str | None, Meta(description="Its id in the caller's system.")]
+    uri: Annotated[str | None, Meta(description="Where it is kept in full.")]
+    metadata: Annotated[dict[str, Any] | None, Meta(description="As it was given.")]
     turns: Annotated[int, Meta(description="How many are kept.")]
     memories: Annotated[int, Meta(description="How many are believed that came from it.")]
     started_at: Annotated[Instant | None, Meta(description="When the first turn was said, or else stored.")]
@@ -109,9 +114,9 @@ class Conversation(msgspec.Struct, kw_only=True):
 class ConversationPage(Answer, kw_only=True):
     """A page of conversations, and the moment it was read at."""
 
-    conversations: list[Conversation]
-    has_more: bool
-    next_cursor: str | None
+    conversations: Annotated[list[Conversation], Meta(description="Newest first.")]
+    has_more: HasMore
+    next_cursor: NextCursor
     transaction: TransactionRef
     as_of: Instant | None
 
@@ -147,7 +152,7 @@ class ConversationMessages(Request, kw_only=True):
 class TurnMemory(msgspec.Struct, kw_only=True):
     """A memory that was made from a turn, and is believed."""
 
-    id: str
+    id: Annotated[str, Meta(description="The memory's id.")]
     decision: Annotated[str, Meta(description="The fact.")]
     is_current: Annotated[bool, Meta(description="Whether it holds at the moment asked about.")]
 
@@ -156,22 +161,22 @@ class ConversationMessage(msgspec.Struct, kw_only=True):
     """A turn as said, with what was made of it."""
 
     id: Annotated[str | None, Meta(description="The caller's own id.")]
-    role: str
-    name: str | None
-    content: str
+    role: Annotated[str, Meta(description="`user`, `assistant`, or another role.")]
+    name: Annotated[str | None, Meta(description="The speaker's name.")]
+    content: Annotated[str, Meta(description="What was said.")]
     at: Annotated[Instant | None, Meta(description="When it was said, if that was given.")]
-    uri: str | None
-    metadata: dict[str, Any] | None
+    uri: Annotated[str | None, Meta(description="Where it is kept in full.")]
+    metadata: Annotated[dict[str, Any] | None, Meta(description="As it was given.")]
     position: Annotated[int, Meta(description="Place among the turns that are kept, from 0.")]
-    memories: list[TurnMemory]
+    memories: Annotated[list[TurnMemory], Meta(description="What was made of it and is believed.")]
 
 
 class ConversationMessagesPage(Answer, kw_only=True):
     """A page of turns, and the moment it was read at."""
 
-    session_id: str
-    messages: list[ConversationMessage]
-    has_more: bool
-    next_cursor: str | None
+    session_id: Annotated[str, Meta(description="The conversation.")]
+    messages: Annotated[list[ConversationMessage], Meta(description="In the order in which they were told.")]
+    has_more: HasMore
+    next_cursor: NextCursor
     transaction: TransactionRef
     as_of: Instant | None

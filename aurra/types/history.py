@@ -8,8 +8,11 @@ from msgspec import Meta
 from aurra.types.common import (
     Answer,
     GivenInstant,
+    HasMore,
     Instant,
     Limit,
+    NextCursor,
+    OfTenant,
     Request,
     TenantId,
     TransactionAsOf,
@@ -41,8 +44,8 @@ class Version(msgspec.Struct, kw_only=True):
 class Versions(Answer, kw_only=True):
     """All versions of a memory, in the order of belief, then of validity."""
 
-    memory_id: str
-    versions: list[Version]
+    memory_id: Annotated[str, Meta(description="As asked.")]
+    versions: Annotated[list[Version], Meta(description="In the order of belief, then of validity.")]
     transaction: TransactionRef
     as_of: Instant | None
 
@@ -74,7 +77,7 @@ class TransactionEntry(msgspec.Struct, kw_only=True):
     ]
     actor: Annotated[str, Meta(description="Who made it: `key` and the key's id.")]
     reason: Annotated[str | None, Meta(description="Why, where it was given.")]
-    request_id: str
+    request_id: Annotated[str, Meta(description="Of the request that made it.")]
     model: Annotated[str | None, Meta(description="The model that extracted what it stores.")]
     writes: Annotated[int, Meta(description="Memories that it made, of all tenants.")]
     opened_count: Annotated[int, Meta(description="Versions that it opened, of the tenants that are read.")]
@@ -85,9 +88,9 @@ class TransactionEntry(msgspec.Struct, kw_only=True):
 class TransactionPage(Answer, kw_only=True):
     """A page of transactions, and the moment it was read at."""
 
-    transactions: list[TransactionEntry]
-    has_more: bool
-    next_cursor: str | None
+    transactions: Annotated[list[TransactionEntry], Meta(description="Newest first; with `since`, oldest first.")]
+    has_more: HasMore
+    next_cursor: NextCursor
     transaction: TransactionRef
     as_of: Instant | None
 
@@ -103,18 +106,18 @@ class TransactionGet(Request, kw_only=True):
 class OpenedVersion(msgspec.Struct, kw_only=True):
     """A version that a transaction opened."""
 
-    memory_id: str
-    version: str
-    decision: str
+    memory_id: Annotated[str, Meta(description="The memory.")]
+    version: Annotated[str, Meta(description="The version's id.")]
+    decision: Annotated[str, Meta(description="What it says.")]
     valid_from: Instant
     valid_to: Instant | None
     superseded_by: Annotated[str | None, Meta(description="The memory that takes over at its end.")]
     op: Annotated[
         str, Meta(description="How it was opened: `assert`, `supersede`, `end`, `correct`, `restore`, `leftover`.")
     ]
-    tenant_id: str | None
-    subject: str | None
-    attribute: str | None
+    tenant_id: OfTenant
+    subject: Annotated[str | None, Meta(description="Whom or what it is about.")]
+    attribute: Annotated[str | None, Meta(description="Which property of the subject.")]
 
 
 class ClosedVersion(OpenedVersion, kw_only=True):
@@ -134,11 +137,11 @@ class TransactionFound(Answer, kw_only=True):
     ]
     actor: Annotated[str, Meta(description="Who made it: `key` and the key's id.")]
     reason: Annotated[str | None, Meta(description="Why, where it was given.")]
-    request_id: str
+    request_id: Annotated[str, Meta(description="Of the request that made it.")]
     model: Annotated[str | None, Meta(description="The model that extracted what it stores.")]
     writes: Annotated[int, Meta(description="Memories that it made, of all tenants.")]
-    opened: list[OpenedVersion]
-    closed: list[ClosedVersion]
+    opened: Annotated[list[OpenedVersion], Meta(description="Versions that are believed from it on.")]
+    closed: Annotated[list[ClosedVersion], Meta(description="Versions that are believed up to it.")]
     erased: Annotated[int, Meta(description="Memories that it erased for good.")]
     hash: Annotated[str, Meta(description="Over the entry and the hash before it; hex.")]
     transaction: TransactionRef
@@ -168,7 +171,7 @@ class Diff(Request, kw_only=True):
 class Side(msgspec.Struct, kw_only=True):
     """What was believed on one side of a change."""
 
-    memory_id: str
+    memory_id: Annotated[str, Meta(description="The memory.")]
     decision: Annotated[str | None, Meta(description="Null where it was erased.")]
     valid_from: Annotated[Instant | None, Meta(description="Of the change; null where it was erased.")]
     valid_to: Annotated[Instant | None, Meta(description="Of the change; null is open.")]
@@ -178,10 +181,13 @@ class Side(msgspec.Struct, kw_only=True):
 class Change(msgspec.Struct, kw_only=True):
     """Over one valid interval, another belief than before."""
 
-    kind: Literal["added", "superseded", "ended", "corrected", "retracted", "restored", "erased"]
-    tenant_id: str | None
-    subject: str | None
-    attribute: str | None
+    kind: Annotated[
+        Literal["added", "superseded", "ended", "corrected", "retracted", "restored", "erased"],
+        Meta(description="What became of the belief."),
+    ]
+    tenant_id: OfTenant
+    subject: Annotated[str | None, Meta(description="Whom or what it is about.")]
+    attribute: Annotated[str | None, Meta(description="Which property of the subject.")]
     before: Annotated[Side | None, Meta(description="Null where nothing was believed.")]
     after: Annotated[Side | None, Meta(description="Null where nothing is believed.")]
     superseded_by: Annotated[str | None, Meta(description="The memory that took over from the one before.")]
@@ -196,4 +202,4 @@ class Difference(Answer, kw_only=True):
     from_: TransactionRef = msgspec.field(name="from")
     to: TransactionRef
     as_of: Instant | None
-    changes: list[Change]
+    changes: Annotated[list[Change], Meta(description="Slot by slot, in valid order.")]

@@ -17,14 +17,14 @@ class Verify(Request, kw_only=True):
 class ChainHead(msgspec.Struct, kw_only=True):
     """The newest transaction, and the hash that all before it lead to."""
 
-    id: int
+    id: Annotated[int, Meta(description="Its number.")]
     hash: Annotated[str, Meta(description="Hex. Kept elsewhere, it shows any later change of what was before it.")]
 
 
 class Verified(Answer, kw_only=True):
     """Whether every transaction is what its hash says."""
 
-    ok: bool
+    ok: Annotated[bool, Meta(description="Whether every hash is what it must be.")]
     checked: Annotated[int, Meta(description="Transactions that were found to be right.")]
     head: ChainHead
     first_bad: Annotated[int | None, Meta(description="The first transaction that is not; null when all are.")]

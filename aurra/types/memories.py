@@ -7,14 +7,19 @@ from msgspec import UNSET, Meta, UnsetType
 
 from aurra.types.common import (
     Answer,
+    CompanyId,
     GivenInstant,
+    HasMore,
     Instant,
     Limit,
     LlmChoice,
+    NextCursor,
+    OfTenant,
     Request,
     TenantId,
     TransactionAsOf,
     TransactionRef,
+    WasDry,
 )
 from aurra.types.receipts import MemoryId, Receipt
 
@@ -80,24 +85,27 @@ class Extraction(msgspec.Struct, kw_only=True):
     """How the memories were made from what was sent."""
 
     mode: Annotated[str, Meta(description="`verbatim`, `extractive` or `llm`.")]
-    provider: str | None = None
-    model: str | None = None
-    prompt_version: str | None = None
+    provider: Annotated[str | None, Meta(description="The model's provider; null is none.")] = None
+    model: Annotated[str | None, Meta(description="The model that was used; null is none.")] = None
+    prompt_version: Annotated[str | None, Meta(description="The prompt that the model was given; null is none.")] = None
 
 
 class Supersession(msgspec.Struct, kw_only=True):
     """That a memory took over from another, how sure that was, and why."""
 
-    old_memory_id: str
-    confidence: float
-    verdict: Literal["supersedes", "refines", "independent", "duplicate"]
-    reasoning: str
+    old_memory_id: Annotated[str, Meta(description="The memory that gives way.")]
+    confidence: Annotated[float, Meta(description="How sure that is, 0…1.")]
+    verdict: Annotated[
+        Literal["supersedes", "refines", "independent", "duplicate"],
+        Meta(description="How the new memory stands to the old one."),
+    ]
+    reasoning: Annotated[str, Meta(description="Why, in words.")]
 
 
 class AutoSupersede(msgspec.Struct, kw_only=True):
     """What automatic supersession did for one memory."""
 
-    ran: bool
+    ran: Annotated[bool, Meta(description="Whether it looked for what the new memory replaces.")]
     skipped_reason: Annotated[
         str | None,
         Meta(
@@ -107,9 +115,9 @@ class AutoSupersede(msgspec.Struct, kw_only=True):
             "`starts_later`, `bounded_interval`."
         ),
     ]
-    candidates_examined: int
-    memory_id: str | None
-    supersession: Supersession | None
+    candidates_examined: Annotated[int, Meta(description="Memories that were compared.")]
+    memory_id: Annotated[str | None, Meta(description="The new memory; null where a dry run made none.")]
+    supersession: Annotated[Supersession | None, Meta(description="What was superseded; null is nothing.")]
 
 
 class MemoryWritten(Answer, kw_only=True):
@@ -117,18 +125,18 @@ class MemoryWritten(Answer, kw_only=True):
 
     status: Annotated[str, Meta(description="`saved`, `duplicate` or `no_facts`.")]
     memory_id: Annotated[str | None, Meta(description="Content mode; null in messages mode.")]
-    memory_ids: list[str]
-    extracted_count: int
-    saved_count: int
-    company_id: str
-    tenant_id: str | None
+    memory_ids: Annotated[list[str], Meta(description="The memories that were stored, or were there already.")]
+    extracted_count: Annotated[int, Meta(description="Facts that were found.")]
+    saved_count: Annotated[int, Meta(description="Memories that were stored: what the plan counts.")]
+    company_id: CompanyId
+    tenant_id: OfTenant
     extraction: Extraction
     transaction: TransactionRef
     auto_supersede: Annotated[
         AutoSupersede | list[AutoSupersede], Meta(description="An object in content mode, an array in messages mode.")
     ]
     receipt: Receipt
-    dry_run: bool = False
+    dry_run: WasDry = False
 
 
 class BulkWrite(Request, kw_only=True):
@@ -149,10 +157,12 @@ class BulkWrite(Request, kw_only=True):
 class BulkItem(msgspec.Struct, kw_only=True):
     """The outcome of one item."""
 
-    index: int
+    index: Annotated[int, Meta(description="Its place in the request, from 0.")]
     status: Annotated[str, Meta(description="`saved`, `duplicate`, `no_facts` or `error`.")]
-    memory_id: str | None
-    memory_ids: list[str]
+    memory_id: Annotated[
+        str | None, Meta(description="The memory that was stored, or was there; null for messages and errors.")
+    ]
+    memory_ids: Annotated[list[str], Meta(description="The memories that were stored, or were there already.")]
     auto_supersede: Annotated[
         list[AutoSupersede] | UnsetType,
         Meta(description="What automatic supersession did, one a memory; there where it was asked for."),
@@ -166,26 +176,30 @@ class BulkWritten(Answer, kw_only=True):
     """The outcome of each item, in order."""
 
     status: Annotated[str, Meta(description="`saved`, `partial` (an item was refused), `duplicate`, `no_facts`.")]
-    items: list[BulkItem]
-    saved_count: int
-    duplicate_count: int
-    error_count: int
-    company_id: str
+    items: Annotated[list[BulkItem], Meta(description="One an item of the request, in its order.")]
+    saved_count: Annotated[int, Meta(description="Memories that were stored: what the plan counts.")]
+    duplicate_count: Annotated[int, Meta(description="Items that were there already.")]
+    error_count: Annotated[int, Meta(description="Items that were refused.")]
+    company_id: CompanyId
     transaction: TransactionRef
     receipt: Receipt
-    dry_run: bool = False
+    dry_run: WasDry = False
 
 
 class SourceCitation(msgspec.Struct, kw_only=True):
     """Where a memory comes from."""
 
-    type: str
-    channel: str | None
+    type: Annotated[str, Meta(description="Where it comes from, as `source` of the memory.")]
+    channel: Annotated[
+        str | None, Meta(description="The session of what was extracted from messages; null for content.")
+    ]
     captured_at: Instant
-    session_id: str | None
-    original_message: str | None
-    message_id: str | None = None
-    speaker: str | None = None
+    session_id: Annotated[str | None, Meta(description="The conversation.")]
+    original_message: Annotated[
+        str | None, Meta(description="The whole dialog of what was extracted; null for content.")
+    ]
+    message_id: Annotated[str | None, Meta(description="The caller's own id of the turn.")] = None
+    speaker: Annotated[str | None, Meta(description="Who said it.")] = None
     said_at: Instant | None = None
     span: Annotated[list[int], Meta(description="[from, to) in the turn's characters; empty without a turn.")] = []
     erased: Annotated[bool, Meta(description="Whether the turn was erased for good.")] = False
@@ -196,44 +210,51 @@ class Temporal(msgspec.Struct, kw_only=True):
 
     valid_from: Instant
     valid_to: Instant | None
-    superseded_by: str | None
-    is_current: bool
-    is_expired: bool
-    is_superseded: bool
-    is_known_current: bool
+    superseded_by: Annotated[str | None, Meta(description="The memory that took over; null is none.")]
+    is_current: Annotated[bool, Meta(description="Whether it is believed, and holds, at the moment asked about.")]
+    is_expired: Annotated[bool, Meta(description="Whether it ended by then without a successor.")]
+    is_superseded: Annotated[bool, Meta(description="Whether it ended by then, and another memory took over.")]
+    is_known_current: Annotated[bool, Meta(description="The same as `is_current`.")]
 
 
 class Memory(msgspec.Struct, kw_only=True):
     """A memory as a list shows it: one piece, evaluated at the times asked about."""
 
-    id: str
+    id: Annotated[str, Meta(description="The memory's id.")]
     decision: Annotated[str, Meta(description="The fact.")]
-    summary: str
-    topic: str
-    importance_score: int
-    importance: Literal["low", "medium", "high"]
-    source: str
-    channel: str | None
-    session_id: str | None
+    summary: Annotated[str, Meta(description="What it says, in short.")]
+    topic: Annotated[str, Meta(description="Its topic.")]
+    importance_score: Annotated[int, Meta(description="1…10.")]
+    importance: Annotated[
+        Literal["low", "medium", "high"],
+        Meta(description="The score as a word: up to 3 `low`, up to 6 `medium`, else `high`."),
+    ]
+    source: Annotated[str, Meta(description="Where it comes from, as it was given.")]
+    channel: Annotated[
+        str | None, Meta(description="The session of what was extracted from messages; null for content.")
+    ]
+    session_id: Annotated[str | None, Meta(description="The conversation.")]
     original_message: Annotated[str | None, Meta(description="The one turn it came from, at most 500 characters.")]
-    people: list[str]
-    action_items: list[str]
+    people: Annotated[list[str], Meta(description="Who is named in it.")]
+    action_items: Annotated[list[str], Meta(description="What is to be done.")]
     created_at: Instant
-    company_id: str
-    tenant_id: str | None
+    company_id: CompanyId
+    tenant_id: OfTenant
     valid_from: Instant
     valid_to: Instant | None
-    superseded_by: str | None
+    superseded_by: Annotated[str | None, Meta(description="The memory that took over; null is none.")]
     transaction_time_start: Instant
     transaction_time_end: Instant | None
-    freshness: float
+    freshness: Annotated[
+        float, Meta(description="1 until it begins, halved with each half life of the settings after; 0 once it ended.")
+    ]
     source_citation: SourceCitation
     temporal: Temporal
-    subject: str | None
-    attribute: str | None
-    external_id: str | None
-    metadata: dict[str, Any] | None
-    version: str
+    subject: Annotated[str | None, Meta(description="Whom or what it is about.")]
+    attribute: Annotated[str | None, Meta(description="Which property of the subject.")]
+    external_id: Annotated[str | None, Meta(description="Its id in the caller's system.")]
+    metadata: Annotated[dict[str, Any] | None, Meta(description="As it was given.")]
+    version: Annotated[str, Meta(description="The version's id.")]
     trust: Annotated[Literal["low", "normal", "high"], Meta(description="Of the key that wrote it.")] = "normal"
 
 
@@ -265,9 +286,9 @@ class MemoryList(Request, kw_only=True):
 class MemoryPage(Answer, kw_only=True):
     """A page of memories, and the moment it was read at."""
 
-    memories: list[Memory]
-    has_more: bool
-    next_cursor: str | None
+    memories: Annotated[list[Memory], Meta(description="Newest first.")]
+    has_more: HasMore
+    next_cursor: NextCursor
     transaction: TransactionRef
     as_of: Instant | None
 
@@ -283,16 +304,16 @@ class MemoryGet(Request, kw_only=True):
 class PieceRef(msgspec.Struct, kw_only=True):
     """One believed piece of a memory."""
 
-    version: str
+    version: Annotated[str, Meta(description="The version's id.")]
     valid_from: Instant
     valid_to: Instant | None
-    superseded_by: str | None
+    superseded_by: Annotated[str | None, Meta(description="The memory that took over; null is none.")]
 
 
 class Use(msgspec.Struct, kw_only=True):
     """An answer that a memory was considered for."""
 
-    receipt_id: str
+    receipt_id: Annotated[str, Meta(description="The answer's receipt.")]
     at: Instant
     cited: Annotated[bool, Meta(description="Whether the answer cites it.")]
     invalidated: Annotated[bool, Meta(description="Whether a memory that the answer cites was corrected or retracted.")]
@@ -302,7 +323,7 @@ class MemoryFound(Answer, kw_only=True):
     """A memory with all its believed pieces."""
 
     memory: Memory
-    pieces: list[PieceRef]
+    pieces: Annotated[list[PieceRef], Meta(description="All that is believed of it, in valid order.")]
     used_in: Annotated[
         list[Use], Meta(description="The newest 20 answers that considered it, as of now whatever times are asked.")
     ]
@@ -314,50 +335,57 @@ class MemoryFound(Answer, kw_only=True):
 class Timeline(Answer, kw_only=True):
     """The whole chain, oldest first, whichever of its ids is asked."""
 
-    memory_id: str
-    company_id: str
-    chain_length: int
-    timeline: list[Memory]
+    memory_id: Annotated[str, Meta(description="As asked.")]
+    company_id: CompanyId
+    chain_length: Annotated[int, Meta(description="How many memories there are.")]
+    timeline: Annotated[list[Memory], Meta(description="Oldest first.")]
     transaction: TransactionRef
     as_of: Instant | None
 
 
 class AuditMemory(msgspec.Struct, kw_only=True):
-    summary: str
-    decision: str
-    topic: str
+    summary: Annotated[str, Meta(description="What it says, in short.")]
+    decision: Annotated[str, Meta(description="What it says.")]
+    topic: Annotated[str, Meta(description="Its topic.")]
 
 
 class Provenance(msgspec.Struct, kw_only=True):
-    source_type: str
-    channel: str | None
-    tenant_id: str | None
-    workspace_id: str | None
-    org_id: str | None
-    external_id: str | None
-    original_input: str | None
+    source_type: Annotated[str, Meta(description="Where it comes from, as `source` of the memory.")]
+    channel: Annotated[
+        str | None, Meta(description="The session of what was extracted from messages; null for content.")
+    ]
+    tenant_id: OfTenant
+    workspace_id: Annotated[str | None, Meta(description="Always null; kept for clients that read it.")]
+    org_id: Annotated[str | None, Meta(description="Always null; kept for clients that read it.")]
+    external_id: Annotated[str | None, Meta(description="Its id in the caller's system.")]
+    original_input: Annotated[str | None, Meta(description="The turn that it was made of, or the content.")]
     captured_at: Instant
 
 
 class AuditExtraction(msgspec.Struct, kw_only=True):
-    model: str | None
-    prompt_version: str | None
+    model: Annotated[str | None, Meta(description="The model that was used; null is none.")]
+    prompt_version: Annotated[str | None, Meta(description="The prompt that the model was given; null is none.")]
     extracted_at: Instant
 
 
 class AuditEvent(msgspec.Struct, kw_only=True):
     event: Annotated[str, Meta(description="`created` first; then the verbs that touched it.")]
     at: Instant
-    by: str
-    details: dict[str, Any]
+    by: Annotated[str, Meta(description="Who did it: `key` and the key's id.")]
+    details: Annotated[
+        dict[str, Any],
+        Meta(
+            description="`transaction`, `reason`, `request_id`, `model`, the number of versions `opened` and `closed`."
+        ),
+    ]
 
 
 class Audit(Answer, kw_only=True):
     """Where a memory comes from, and all that happened to it."""
 
-    memory_id: str
+    memory_id: Annotated[str, Meta(description="As asked.")]
     memory: AuditMemory
     provenance: Provenance
     extraction: AuditExtraction
     temporal: Temporal
-    history: list[AuditEvent]
+    history: Annotated[list[AuditEvent], Meta(description="Oldest first.")]

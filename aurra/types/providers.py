@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
 
-from aurra.types.common import Answer, Instant, Request
+from aurra.types.common import SECRET, Answer, Instant, Request
 
 
 class ProviderSettings(Answer, kw_only=True):
@@ -30,7 +30,7 @@ class ProviderChange(Request, kw_only=True):
         Meta(
             description="Stored encrypted, never shown. Must be given again with another provider or base_url; null "
             "removes it.",
-            extra_json_schema={"writeOnly": True},
+            extra_json_schema={**SECRET, "writeOnly": True},
         ),
     ] = UNSET
     base_url: Annotated[

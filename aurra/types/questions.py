@@ -11,6 +11,7 @@ from aurra.types.common import (
     Instant,
     Limit,
     LlmChoice,
+    OfTenant,
     Request,
     TenantId,
     TransactionAsOf,
@@ -42,7 +43,7 @@ class Search(Looking, kw_only=True):
 class Found(Answer, kw_only=True):
     """Best first; never fewer than the smaller of `limit` and what qualifies."""
 
-    memories: list[ScoredMemory]
+    memories: Annotated[list[ScoredMemory], Meta(description="Best first.")]
     memories_searched: Annotated[
         int, Meta(description="How many qualified; of a large tenant, how many it has said until then.")
     ]
@@ -63,16 +64,16 @@ class Question(Looking, kw_only=True):
 class Citation(msgspec.Struct, kw_only=True):
     """A retrieved candidate; `[mem-N]` in the answer is the one with `index` N."""
 
-    index: int
-    memory_id: str
-    decision: str
-    topic: str
-    similarity: float
+    index: Annotated[int, Meta(description="N of `[mem-N]`, from 1.")]
+    memory_id: Annotated[str, Meta(description="The memory.")]
+    decision: Annotated[str, Meta(description="What the memory says.")]
+    topic: Annotated[str, Meta(description="Its topic.")]
+    similarity: Annotated[float, Meta(description="To the question, 0…1.")]
     cited_by_llm: Annotated[bool, Meta(description="Whether the answer cites it.")]
     valid_from: Instant
-    is_superseded: bool
-    tenant_id: str | None
-    source: str
+    is_superseded: Annotated[bool, Meta(description="Whether it ended by then, and another memory took over.")]
+    tenant_id: OfTenant
+    source: Annotated[str, Meta(description="Where it comes from, as it was given.")]
     quote: Annotated[str | None, Meta(description="The words that support the answer.")] = None
     span: Annotated[list[int], Meta(description="[from, to) of the quote in `decision`; empty if not cited.")] = []
 
@@ -80,20 +81,20 @@ class Citation(msgspec.Struct, kw_only=True):
 class Retrieval(msgspec.Struct, kw_only=True):
     """How the evidence was found."""
 
-    method: str
-    k: int
-    memories_evaluated: int
-    memories_cited: int
-    filters: dict[str, Any]
+    method: Annotated[str, Meta(description="As `search_type` of the answer.")]
+    k: Annotated[int, Meta(description="How many were found.")]
+    memories_evaluated: Annotated[int, Meta(description="How many were considered.")]
+    memories_cited: Annotated[int, Meta(description="How many the answer cites.")]
+    filters: Annotated[dict[str, Any], Meta(description="What was asked for beside the question.")]
 
 
 class Evidence(msgspec.Struct, kw_only=True):
     """One memory that was considered."""
 
-    memory_id: str
-    similarity: float
-    cited: bool
-    decision: str
+    memory_id: Annotated[str, Meta(description="The memory.")]
+    similarity: Annotated[float, Meta(description="To the question, 0…1.")]
+    cited: Annotated[bool, Meta(description="Whether the answer cites it.")]
+    decision: Annotated[str, Meta(description="What the memory says.")]
     bi_temporal: Temporal
     source_citation: SourceCitation
 
@@ -101,30 +102,32 @@ class Evidence(msgspec.Struct, kw_only=True):
 class ChainLink(msgspec.Struct, kw_only=True):
     """One step from a memory to its successor."""
 
-    memory_id: str
-    superseded_by: str | None
+    memory_id: Annotated[str, Meta(description="The memory.")]
+    superseded_by: Annotated[str | None, Meta(description="The next memory of the chain; null at its end.")]
     superseded_at: Instant | None
-    decision_at_time: str
+    decision_at_time: Annotated[str, Meta(description="What it said.")]
 
 
 class SupersessionChain(msgspec.Struct, kw_only=True):
     """From a cited memory to what holds now."""
 
-    starting_memory_id: str
-    current_truth_memory_id: str
-    chain: list[ChainLink]
+    starting_memory_id: Annotated[str, Meta(description="The cited memory.")]
+    current_truth_memory_id: Annotated[str, Meta(description="The last memory of the chain.")]
+    chain: Annotated[list[ChainLink], Meta(description="From the one to the other.")]
 
 
 class ProofTree(msgspec.Struct, kw_only=True):
     """What the answer rests on. `answer_hash` is SHA-256 over the canonical JSON of answer and evidence."""
 
-    version: str
-    question: str
-    answer_hash: str
+    version: Annotated[str, Meta(description="Of this format: `2.0`.")]
+    question: Annotated[str, Meta(description="As it was asked.")]
+    answer_hash: Annotated[str, Meta(description="SHA-256 over answer and evidence, in hexadecimal.")]
     generated_at: Instant
     retrieval: Retrieval
-    evidence_chain: list[Evidence]
-    supersession_chains: list[SupersessionChain]
+    evidence_chain: Annotated[list[Evidence], Meta(description="All that was considered, best first.")]
+    supersession_chains: Annotated[
+        list[SupersessionChain], Meta(description="Of each cited memory that others took over from.")
+    ]
 
 
 class AnswerSentence(msgspec.Struct, kw_only=True):
@@ -139,15 +142,20 @@ class AnswerSentence(msgspec.Struct, kw_only=True):
 class Answered(Answer, kw_only=True):
     """An answer with its citations, or a refusal that says so."""
 
-    question: str
+    question: Annotated[str, Meta(description="As it was asked.")]
     answer: Annotated[str, Meta(description="Clean text.")]
     answer_with_citations: Annotated[str, Meta(description="The same text with [mem-N].")]
     sentences: Annotated[list[AnswerSentence], Meta(description="Of the answer, in order; empty when it is refused.")]
-    citations: list[Citation]
-    memories: list[Memory]
-    memories_searched: int
-    search_type: str
-    proof_tree: ProofTree | None
+    citations: Annotated[
+        list[Citation],
+        Meta(description="All that was considered, best first; `cited_by_llm` says which the answer cites."),
+    ]
+    memories: Annotated[list[Memory], Meta(description="The memories of `citations`, in the same order.")]
+    memories_searched: Annotated[int, Meta(description="Pieces that filters and times left to be found.")]
+    search_type: Annotated[
+        str, Meta(description="`hybrid` (words and meaning), `keyword`, or `none` where nothing was found.")
+    ]
+    proof_tree: Annotated[ProofTree | None, Meta(description="What the answer rests on, where that was asked for.")]
     grounded: Annotated[bool, Meta(description="Whether every sentence is supported by what it cites.")]
     refused: Annotated[bool, Meta(description="Whether the evidence did not suffice.")]
     receipt_id: Annotated[str | None, Meta(description="The answer's receipt: GET /agent/receipts/{receipt_id}.")]

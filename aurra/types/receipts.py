@@ -24,11 +24,11 @@ class VersionRef(msgspec.Struct, kw_only=True):
         str,
         Meta(description="`assert`, `supersede`, `end`, `correct`, `restore`, `leftover`; `closed` for what closed."),
     ]
-    superseded_by: str | None
+    superseded_by: Annotated[str | None, Meta(description="The memory that took over; null is none.")]
 
 
 class Receipt(msgspec.Struct, kw_only=True):
     """What a transaction opened and closed."""
 
-    opened: list[VersionRef]
-    closed: list[VersionRef]
+    opened: Annotated[list[VersionRef], Meta(description="Versions that are believed from it on.")]
+    closed: Annotated[list[VersionRef], Meta(description="Versions that are believed up to it.")]

@@ -5,7 +5,17 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from aurra.types.common import Answer, Instant, Limit, Request, TenantId, TransactionRef
+from aurra.types.common import (
+    Answer,
+    HasMore,
+    Instant,
+    Limit,
+    NextCursor,
+    OfTenant,
+    Request,
+    TenantId,
+    TransactionRef,
+)
 from aurra.types.memories import Memory
 from aurra.types.receipts import DryRun, Reason, Receipt
 
@@ -30,18 +40,21 @@ class ReviewList(Request, kw_only=True):
 class Review(msgspec.Struct, kw_only=True):
     """That an old memory may give way to a new one."""
 
-    id: str
-    state: Literal["open", "accepted", "rejected"]
+    id: Annotated[str, Meta(description="The review's id.")]
+    state: Annotated[Literal["open", "accepted", "rejected"], Meta(description="What was decided, if anything.")]
     why: Annotated[Literal["low_confidence", "lower_trust"], Meta(description="Why it was not done without asking.")]
-    verdict: Literal["supersedes", "refines", "independent", "duplicate"]
-    confidence: float
-    reasoning: str
+    verdict: Annotated[
+        Literal["supersedes", "refines", "independent", "duplicate"],
+        Meta(description="How the new memory stands to the old one."),
+    ]
+    confidence: Annotated[float, Meta(description="How sure that is, 0…1.")]
+    reasoning: Annotated[str, Meta(description="Why, in words.")]
     classifier: Annotated[str, Meta(description="`rules`, or the model that judged.")]
-    old_memory_id: str
-    new_memory_id: str
+    old_memory_id: Annotated[str, Meta(description="The memory that gives way.")]
+    new_memory_id: Annotated[str, Meta(description="The memory that takes over.")]
     old_memory: Annotated[Memory | None, Meta(description="As it is now; null where it is believed no longer.")]
     new_memory: Annotated[Memory | None, Meta(description="As it is now; null where it is believed no longer.")]
-    tenant_id: str | None
+    tenant_id: OfTenant
     created_at: Instant
     created_by: Annotated[int, Meta(description="The transaction that stored the new memory.")]
     decided_at: Instant | None
@@ -54,9 +67,9 @@ class Review(msgspec.Struct, kw_only=True):
 class ReviewPage(Answer, kw_only=True):
     """A page of reviews, and the moment that their memories are shown at."""
 
-    reviews: list[Review]
-    has_more: bool
-    next_cursor: str | None
+    reviews: Annotated[list[Review], Meta(description="Newest first.")]
+    has_more: HasMore
+    next_cursor: NextCursor
     transaction: TransactionRef
     as_of: Instant | None
 
@@ -80,10 +93,10 @@ class ReviewDecided(Answer, kw_only=True):
     """What was decided; a rejection changes no memory."""
 
     status: Annotated[str, Meta(description="`accepted` or `rejected`.")]
-    review_id: str
+    review_id: Annotated[str, Meta(description="The review.")]
     memory_id: Annotated[str, Meta(description="The old memory.")]
     superseded_by: Annotated[str | None, Meta(description="The new memory; null where it was rejected.")]
     valid_to: Annotated[Instant | None, Meta(description="Where the old memory ends; null where it was rejected.")]
     transaction: TransactionRef
     receipt: Receipt
-    dry_run: bool = False
+    dry_run: Annotated[bool, Meta(description="Whether nothing was changed.")] = False

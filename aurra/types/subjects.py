@@ -5,7 +5,19 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from aurra.types.common import Answer, GivenInstant, Instant, Limit, Request, TenantId, TransactionAsOf, TransactionRef
+from aurra.types.common import (
+    Answer,
+    GivenInstant,
+    HasMore,
+    Instant,
+    Limit,
+    NextCursor,
+    OfTenant,
+    Request,
+    TenantId,
+    TransactionAsOf,
+    TransactionRef,
+)
 from aurra.types.memories import Memory
 
 
@@ -44,9 +56,9 @@ class Subject(msgspec.Struct, kw_only=True):
 class SubjectPage(Answer, kw_only=True):
     """A page of subjects in the order of their comparable names, and the moment it was read at."""
 
-    subjects: list[Subject]
-    has_more: bool
-    next_cursor: str | None
+    subjects: Annotated[list[Subject], Meta(description="By name.")]
+    has_more: HasMore
+    next_cursor: NextCursor
     transaction: TransactionRef
     as_of: Instant | None
 
@@ -63,18 +75,18 @@ class SubjectGet(Request, kw_only=True):
 class ProfilePiece(msgspec.Struct, kw_only=True):
     """A believed piece of a memory about the subject."""
 
-    memory_id: str
-    version: str
-    decision: str
+    memory_id: Annotated[str, Meta(description="The memory.")]
+    version: Annotated[str, Meta(description="The version's id.")]
+    decision: Annotated[str, Meta(description="What it says.")]
     valid_from: Instant
     valid_to: Instant | None
-    superseded_by: str | None
+    superseded_by: Annotated[str | None, Meta(description="The memory that took over; null is none.")]
 
 
 class ProfileAttribute(msgspec.Struct, kw_only=True):
     """An attribute at both times."""
 
-    attribute: str
+    attribute: Annotated[str, Meta(description="Which property of the subject.")]
     cardinality: Annotated[str, Meta(description="`one` value an instant, or `many`.")]
     current: Annotated[list[Memory], Meta(description="What holds at `as_of`.")]
     history: Annotated[list[ProfilePiece], Meta(description="All that is believed of it, in valid order.")]
@@ -87,7 +99,7 @@ class Profile(Answer, kw_only=True):
 
     subject: Annotated[str, Meta(description="As first written.")]
     external_id: ExternalId
-    attributes: list[ProfileAttribute]
+    attributes: Annotated[list[ProfileAttribute], Meta(description="By name.")]
     memories: Annotated[
         list[Memory], Meta(description="What holds at `as_of` about it, of no attribute; newest first.")
     ]
@@ -110,5 +122,5 @@ class SubjectUpdated(Answer, kw_only=True):
 
     subject: Annotated[str, Meta(description="As first written.")]
     external_id: ExternalId
-    tenant_id: str | None
+    tenant_id: OfTenant
     transaction: TransactionRef

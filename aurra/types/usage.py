@@ -5,7 +5,16 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from aurra.types.common import Answer, GivenInstant, Instant, Limit, Request, TransactionRef
+from aurra.types.common import (
+    Answer,
+    GivenInstant,
+    HasMore,
+    Instant,
+    Limit,
+    NextCursor,
+    Request,
+    TransactionRef,
+)
 
 Day = Annotated[str, Meta(description="A day in UTC.", extra_json_schema={"format": "date"})]
 Writes = Annotated[int, Meta(description="Memories first committed.")]
@@ -37,8 +46,8 @@ class PlanPeriod(msgspec.Struct, kw_only=True):
             "when the history began."
         ),
     ]
-    plan_tier: str
-    writes_limit: int
+    plan_tier: Annotated[str, Meta(description="The plan's name.")]
+    writes_limit: Annotated[int, Meta(description="Writes a month; 9007199254740991 is unlimited.")]
     key_requests_per_minute: Annotated[int | None, Meta(description="Null is no limit.")]
     account_requests_per_minute: Annotated[int | None, Meta(description="Null is no limit.")]
 
@@ -46,9 +55,9 @@ class PlanPeriod(msgspec.Struct, kw_only=True):
 class PlanHistoryPage(Answer, kw_only=True):
     """The plans there were, newest first."""
 
-    changes: list[PlanPeriod]
-    has_more: bool
-    next_cursor: str | None
+    changes: Annotated[list[PlanPeriod], Meta(description="Newest first.")]
+    has_more: HasMore
+    next_cursor: NextCursor
 
 
 class UsageSummary(Request, kw_only=True):
@@ -76,15 +85,18 @@ class DayUsed(msgspec.Struct, kw_only=True):
 
     day: Day
     writes: Writes
-    transactions: int
+    transactions: Annotated[int, Meta(description="How many there were.")]
 
 
 class VerbUsed(msgspec.Struct, kw_only=True):
     """One verb."""
 
-    verb: str
+    verb: Annotated[
+        str,
+        Meta(description="`assert`, `supersede`, `end`, `correct`, `retract`, `restore`, `erase` or `keep`."),
+    ]
     writes: Writes
-    transactions: int
+    transactions: Annotated[int, Meta(description="How many there were.")]
 
 
 class Held(msgspec.Struct, kw_only=True):
@@ -92,11 +104,11 @@ class Held(msgspec.Struct, kw_only=True):
 
     memories: Annotated[int, Meta(description="Stored, whether or not they are believed.")]
     believed: Annotated[int, Meta(description="Memories of which something is believed now.")]
-    versions: int
-    conversations: int
-    turns: int
-    receipts: int
-    open_reviews: int
+    versions: Annotated[int, Meta(description="Versions of all memories.")]
+    conversations: Annotated[int, Meta(description="Conversations that are kept.")]
+    turns: Annotated[int, Meta(description="Turns of conversations.")]
+    receipts: Annotated[int, Meta(description="Receipts of answers.")]
+    open_reviews: Annotated[int, Meta(description="Reviews that wait for a person.")]
 
 
 class UsageSummarized(Answer, kw_only=True):
@@ -105,16 +117,16 @@ class UsageSummarized(Answer, kw_only=True):
     from_: Instant = msgspec.field(name="from")
     to: Instant
     writes: Writes
-    transactions: int
+    transactions: Annotated[int, Meta(description="How many there were.")]
     days: Annotated[list[DayUsed], Meta(description="Oldest first.")]
-    verbs: list[VerbUsed]
+    verbs: Annotated[list[VerbUsed], Meta(description="One a verb that there was.")]
     held: Held
-    plan_tier: str
+    plan_tier: Annotated[str, Meta(description="The plan's name, as it is now.")]
     writes_used: Annotated[int, Meta(description="In the calendar month that it is, whatever span is asked for.")]
-    writes_limit: int
-    writes_remaining: int
-    in_grace_period: bool
-    blocked: bool
+    writes_limit: Annotated[int, Meta(description="Writes a month; 9007199254740991 is unlimited.")]
+    writes_remaining: Annotated[int, Meta(description="Writes up to the limit; never below 0.")]
+    in_grace_period: Annotated[bool, Meta(description="Whether the limit is reached and writes go on.")]
+    blocked: Annotated[bool, Meta(description="Whether writes are refused (402); reads never are.")]
     period_start: Instant
     period_end: Instant
     grace_ends_at: Instant | None
@@ -125,10 +137,13 @@ class Detail(msgspec.Struct, kw_only=True):
     """What one actor did by one verb on one day."""
 
     day: Day
-    verb: str
+    verb: Annotated[
+        str,
+        Meta(description="`assert`, `supersede`, `end`, `correct`, `retract`, `restore`, `erase` or `keep`."),
+    ]
     actor: Annotated[str, Meta(description="`key` and the key's id, or what the operator ran.")]
     writes: Writes
-    transactions: int
+    transactions: Annotated[int, Meta(description="How many there were.")]
 
 
 class UsageDetailed(Answer, kw_only=True):
@@ -136,9 +151,9 @@ class UsageDetailed(Answer, kw_only=True):
 
     from_: Instant = msgspec.field(name="from")
     to: Instant
-    details: list[Detail]
-    has_more: bool
-    next_cursor: str | None
+    details: Annotated[list[Detail], Meta(description="Newest day first.")]
+    has_more: HasMore
+    next_cursor: NextCursor
     transaction: TransactionRef
 
 
@@ -146,13 +161,13 @@ class KeyUsed(msgspec.Struct, kw_only=True):
     """What one key did."""
 
     key_id: Annotated[str | None, Meta(description="Null where it was no key.")]
-    actor: str
-    name: str
+    actor: Annotated[str, Meta(description="`key` and the key's id, or what the operator ran.")]
+    name: Annotated[str, Meta(description="What people call the key.")]
     writes: Writes
-    transactions: int
+    transactions: Annotated[int, Meta(description="How many there were.")]
     last_write_at: Annotated[Instant | None, Meta(description="Its newest transaction in the span.")]
     last_used_at: Annotated[Instant | None, Meta(description="Its newest request of any kind, within a minute.")]
-    is_revoked: bool
+    is_revoked: Annotated[bool, Meta(description="Whether it was revoked.")]
 
 
 class UsageOfKeys(Answer, kw_only=True):
@@ -160,7 +175,7 @@ class UsageOfKeys(Answer, kw_only=True):
 
     from_: Instant = msgspec.field(name="from")
     to: Instant
-    keys: list[KeyUsed]
-    has_more: bool
-    next_cursor: str | None
+    keys: Annotated[list[KeyUsed], Meta(description="By actor.")]
+    has_more: HasMore
+    next_cursor: NextCursor
     transaction: TransactionRef

@@ -5,7 +5,15 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from aurra.types.common import Answer, GivenInstant, Instant, Request, TenantId, TransactionRef
+from aurra.types.common import (
+    Answer,
+    GivenInstant,
+    Instant,
+    Request,
+    TenantId,
+    TransactionRef,
+    WasDry,
+)
 from aurra.types.receipts import DryRun, MemoryId, Reason, Receipt, TransactionNumber
 
 ErasureReason = Annotated[str, Meta(description="Why; kept with the erasure, so do not quote what is erased.")]
@@ -26,13 +34,13 @@ class Supersede(Request, kw_only=True):
 class Superseded(Answer, kw_only=True):
     """That it ended, when, and who took over."""
 
-    status: str
-    memory_id: str
-    superseded_by: str | None
+    status: Annotated[str, Meta(description="`superseded`.")]
+    memory_id: Annotated[str, Meta(description="The memory.")]
+    superseded_by: Annotated[str | None, Meta(description="The memory that took over; null is none.")]
     valid_to: Instant
     transaction: TransactionRef
     receipt: Receipt
-    dry_run: bool = False
+    dry_run: WasDry = False
 
 
 class Correct(Request, kw_only=True):
@@ -56,10 +64,10 @@ class Corrected(Answer, kw_only=True):
     """That the record was put right."""
 
     status: Annotated[str, Meta(description="`corrected` or `unchanged`.")]
-    memory_id: str
+    memory_id: Annotated[str, Meta(description="The memory.")]
     transaction: TransactionRef
     receipt: Receipt
-    dry_run: bool = False
+    dry_run: WasDry = False
 
 
 class Retract(Request, kw_only=True):
@@ -77,11 +85,11 @@ class Delete(Retract, kw_only=True):
 class Retracted(Answer, kw_only=True):
     """That it is no longer believed."""
 
-    status: str
-    memory_id: str
+    status: Annotated[str, Meta(description="`retracted`.")]
+    memory_id: Annotated[str, Meta(description="The memory.")]
     transaction: TransactionRef
     receipt: Receipt
-    dry_run: bool = False
+    dry_run: WasDry = False
 
 
 class Restore(Request, kw_only=True):
@@ -95,12 +103,12 @@ class Restore(Request, kw_only=True):
 class Restored(Answer, kw_only=True):
     """That what a transaction changed is as it was before it."""
 
-    status: str
+    status: Annotated[str, Meta(description="`restored`.")]
     restored: Annotated[int, Meta(description="The transaction that was undone.")]
-    memory_ids: list[str]
+    memory_ids: Annotated[list[str], Meta(description="The memories whose versions it opened or closed.")]
     transaction: TransactionRef
     receipt: Receipt
-    dry_run: bool = False
+    dry_run: WasDry = False
 
 
 class Erase(Request, kw_only=True):
@@ -130,10 +138,10 @@ class EraseMatching(Request, kw_only=True):
 class Certificate(msgspec.Struct, kw_only=True):
     """What was erased, without anything that was said. GET /agent/transactions/{tx} has the entry and its hash."""
 
-    memory_ids: list[str]
+    memory_ids: Annotated[list[str], Meta(description="The memories that are gone.")]
     versions: Annotated[int, Meta(description="Rectangles of all of these memories, at every transaction.")]
-    contents: int
-    embeddings: int
+    contents: Annotated[int, Meta(description="Texts that are gone.")]
+    embeddings: Annotated[int, Meta(description="Vectors that are gone.")]
     turns: Annotated[int, Meta(description="Conversation turns that they came from.")]
     slots: Annotated[int, Meta(description="Slots in which no memory is left.")]
     reasons: Annotated[list[int], Meta(description="Transactions whose reasons were erased.")]
@@ -151,4 +159,4 @@ class Erased(Answer, kw_only=True):
     remaining: Annotated[int, Meta(description="Memories that match and are left for another request; 0 when done.")]
     certificate: Certificate
     transaction: TransactionRef
-    dry_run: bool = False
+    dry_run: Annotated[bool, Meta(description="Whether nothing was erased.")] = False

@@ -4,10 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from generator.codes import codes_module
 from generator.resources import operations_module, resources_module
 from generator.structs import types_module
 from generator.unasync import unasync
 
+from aurra.errors import CODES
 from aurra.ops import OPERATIONS
 
 HERE = Path(__file__).resolve().parent
@@ -22,6 +24,7 @@ def generated() -> dict[Path, str]:
     operations = list(OPERATIONS.values())
     files = {
         PACKAGE / "types.py": FROM_REGISTRY + types_module(operations),
+        PACKAGE / "codes.py": FROM_REGISTRY + codes_module(CODES),
         PACKAGE / "_operations.py": FROM_REGISTRY + operations_module(operations),
         RESOURCES: FROM_REGISTRY + resources_module(operations),
     }
@@ -36,7 +39,7 @@ def formatted(path: Path, source: str) -> str:
     name = ["--stdin-filename", str(path)]
     rules = ["--select", "I,F401,UP028", "--config", "lint.isort.known-first-party=['aurra_sdk']"]
     fixed = ruff(source, "check", "--quiet", "--fix-only", "--unsafe-fixes", *rules, *name, "-")
-    return ruff(fixed, "format", "--quiet", *name, "-")
+    return ruff(fixed, "format", "--quiet", "--config", "format.docstring-code-format=true", *name, "-")
 
 
 def ruff(source: str, *arguments: str) -> str:

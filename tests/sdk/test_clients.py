@@ -4,7 +4,8 @@ from typing import Any
 
 import httpx2
 import pytest
-from aurra_sdk import AsyncAurra, Aurra, AurraError, types
+from aurra_sdk import AsyncAurra, Aurra, AurraError, RawResponse, _operations, types
+from aurra_sdk._operation import prepare
 
 from tests.sdk.conftest import KEY
 
@@ -52,6 +53,37 @@ def test_nothing_shows_the_key() -> None:
     assert repr(types.MemoryWrite(content="x", llm=choice)) == (
         "MemoryWrite(content='x', llm=LlmChoice(provider='openai', api_key=***))"
     )
+
+
+SECRETS: dict[str, set[str]] = {"LlmChoice": {"api_key", "key"}, "ApiKeyMade": {"key", "signing_secret"}}
+
+
+def test_no_answer_and_no_input_shows_a_secret() -> None:
+    """What the service's types say is secret, and no more; alone, inside another, and inside a raw response."""
+    shown = {
+        name: kind._secrets  # pyright: ignore[reportPrivateUsage]
+        for name in types.__all__
+        if (kind := getattr(types, name))._secrets  # pyright: ignore[reportPrivateUsage]
+    }
+    assert shown == SECRETS
+    key = types.ApiKey(
+        id="a", name="n", last_four="nary", scopes=[], tenant_id=None, trust="normal", networks=[], up_to=None,
+        is_signed=True, state="active", expires_at=None, revoked_at=None, previous_until=None, created_at="",
+        created_by="", last_used_at=None,
+    )  # fmt: skip
+    made = types.ApiKeyMade(warnings=[], key="canary-1", signing_secret="canary-2", api_key=key)
+    raw = RawResponse(parsed=made, status_code=200, headers=httpx2.Headers())
+    for text in (repr(made), str(made), repr([made]), repr(raw)):
+        assert "canary" not in text and "key=***, signing_secret=***" in text and "api_key=ApiKey(" in text
+    assert (made.key, made.to_dict()["signing_secret"]) == ("canary-1", "canary-2")
+
+
+def test_a_request_under_way_shows_neither_key_nor_content() -> None:
+    """A debugger that shows variables shows this."""
+    with Aurra(KEY) as client:
+        options = client._transport.options  # pyright: ignore[reportPrivateUsage]
+    shown = repr(prepare(_operations.MEMORIES_ADD, {"content": "canary of a content"}, options))
+    assert "canary" not in shown
 
 
 async def test_only_connections_of_its_own_are_closed(app: Any) -> None:

@@ -1,21 +1,30 @@
 """The SDK says what the registry says."""
 
+import datetime as dt
 import inspect
+import keyword
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_origin
+from uuid import UUID
 
+import msgspec
 import pytest
 from aurra_sdk import AsyncAurra, Aurra, types
 from aurra_sdk import _operations as operations
 from aurra_sdk._operation import Operation as SdkOperation
+from aurra_sdk._records import Input
 
 from aurra.ops import OPERATIONS, Operation
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLISHED = {f"memories.{verb}" for verb in ("add", "list", "query", "get_audit", "supersede", "timeline")}
+BY_POSITION = {"memories.add": {"messages"}}
 NEW_OPERATION = '''
 from typing import Annotated
 import msgspec
@@ -71,23 +80,144 @@ def _method(kind: type[Aurra | AsyncAurra], op: Operation) -> Any:
     return getattr(getattr(kind("aurra_x"), noun), verb)
 
 
+def _safe(name: str) -> str:
+    return f"{name}_" if keyword.iskeyword(name) else name
+
+
 @pytest.mark.parametrize("op", OPERATIONS.values(), ids=list(OPERATIONS))
 @pytest.mark.parametrize("kind", [Aurra, AsyncAurra])
 def test_every_operation_is_a_method_with_the_fields_of_its_request(
     kind: type[Aurra | AsyncAurra], op: Operation
 ) -> None:
-    """The same names, nothing more than an idempotency key where one is taken; required fields by position."""
+    """The same names, nothing more than an idempotency key where one is taken; required fields by position, and what
+    the published client takes so."""
     method = _method(kind, op)
     parameters = inspect.signature(method).parameters
     extra = {"idempotency_key"} if op.is_idempotent else set[str]()
     assert set(parameters) == {*op.request.__struct_fields__, *extra}
     by_position = {name for name, parameter in parameters.items() if parameter.kind is parameter.POSITIONAL_OR_KEYWORD}
-    assert by_position == {name for name, parameter in parameters.items() if parameter.default is parameter.empty}
+    required = {name for name, parameter in parameters.items() if parameter.default is parameter.empty}
+    assert by_position == required | BY_POSITION.get(op.name, set())
+    assert required == {field.name for field in msgspec.structs.fields(op.request) if field.required}
     answer = getattr(types, op.answer.__name__)
     assert inspect.signature(method).return_annotation is answer
     assert set(answer.__struct_encode_fields__) == set(op.answer.__struct_encode_fields__)
     assert inspect.iscoroutinefunction(method) is (kind is AsyncAurra)
     assert op.summary.split(".")[0][:40] in (method.__doc__ or "")
+
+
+Shape = frozenset[Any]
+
+
+class ListOf(msgspec.Struct, frozen=True):
+    """A list, by what is inside."""
+
+    inside: Shape
+
+
+def _shape(annotation: Any) -> Shape:
+    """What a type is as JSON: kinds, the values it is limited to, what is inside; Structs by their names.
+
+    An instant or an id is text, whatever else the client takes for it; UNSET is nothing that is sent.
+    """
+    annotation = getattr(annotation, "__value__", annotation)
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _limited(_shape(arguments[0]), arguments[1:])
+    if origin in (Union, UnionType):
+        return frozenset(kind for one in arguments if one not in NOT_SENT for kind in _shape(one))
+    if origin is Literal:
+        return frozenset(arguments)
+    if origin in (list, Sequence):
+        return frozenset([ListOf(_shape(arguments[0]))])
+    if origin in (dict, Mapping):
+        return frozenset(["object"])
+    if _is_struct(annotation):
+        return frozenset([annotation.__name__])
+    return frozenset([KINDS[annotation]])
+
+
+def _limited(shape: Shape, metas: tuple[Any, ...]) -> Shape:
+    """Text that has only the values of an `enum`."""
+    for meta in metas:
+        schema = (isinstance(meta, msgspec.Meta) and meta.extra_json_schema) or {}
+        if "enum" in schema:
+            limits = {value for value in schema["enum"] if value is not None}
+            shape = (shape - {"text"}) | limits
+    return shape
+
+
+KINDS: dict[Any, str] = {
+    str: "text", int: "integer", float: "number", bool: "boolean", type(None): "null", Any: "any",
+    dt.datetime: "text", dt.date: "text", UUID: "text",
+}  # fmt: skip
+NOT_SENT = (dt.datetime, dt.date, UUID, msgspec.UnsetType)
+"""What an instant or an id may be beside text; and that nothing is given."""
+
+
+def _as_answered(shape: Shape) -> Shape:
+    """Answers tolerate what a newer service may say: a text that is limited is any text."""
+    kinds = {*KINDS.values(), "object"}
+    limited = {one for one in shape if isinstance(one, str) and one[0].islower() and one not in kinds}
+    lists = {ListOf(_as_answered(one.inside)) for one in shape if isinstance(one, ListOf)}
+    rest = {one for one in shape if not isinstance(one, ListOf) and one not in limited}
+    return frozenset({*rest, *lists, *(["text"] if limited else [])})
+
+
+def _without_plain(shape: Shape) -> Shape:
+    """A nested input may be a plain dict as well."""
+    structs = {one for one in shape if isinstance(one, str) and one[0].isupper()}
+    lists = {ListOf(_without_plain(one.inside)) for one in shape if isinstance(one, ListOf)}
+    rest = {one for one in shape if not isinstance(one, ListOf)} - ({"object"} if structs else set[str]())
+    return frozenset(rest | lists)
+
+
+@pytest.mark.parametrize("op", OPERATIONS.values(), ids=list(OPERATIONS))
+@pytest.mark.parametrize("kind", [Aurra, AsyncAurra])
+def test_every_parameter_takes_what_the_field_takes(kind: type[Aurra | AsyncAurra], op: Operation) -> None:
+    """The same kinds, the same values where they are limited, the same inside: nothing more, nothing less."""
+    parameters = inspect.signature(_method(kind, op)).parameters
+    for field in msgspec.structs.fields(op.request):
+        theirs, ours = _shape(field.type), _without_plain(_shape(parameters[_safe(field.name)].annotation))
+        assert ours == theirs, (op.name, field.name)
+
+
+def _is_struct(annotation: Any) -> TypeGuard[type[msgspec.Struct]]:
+    return isinstance(annotation, type) and issubclass(annotation, msgspec.Struct)
+
+
+@cache
+def _pairs() -> dict[str, tuple[type[msgspec.Struct], type[msgspec.Struct]]]:
+    """Every Struct of the SDK with the service's of the same name."""
+    found: dict[str, type[msgspec.Struct]] = {}
+
+    def visit(annotation: Any) -> None:
+        if _is_struct(annotation) and annotation.__name__ not in found:
+            found[annotation.__name__] = annotation
+            visit(annotation.__bases__[0])
+            for field in msgspec.structs.fields(annotation):
+                visit(field.type)
+        for argument in get_args(annotation):
+            visit(argument)
+
+    for op in OPERATIONS.values():
+        visit(op.request)
+        visit(op.answer)
+    return {name: (getattr(types, name), found[name]) for name in types.__all__}
+
+
+@pytest.mark.parametrize("name", types.__all__)
+def test_every_struct_has_the_fields_of_the_services(name: str) -> None:
+    """The same names in the same order on the wire, the same types, and the same of them always there."""
+    ours, theirs = _pairs()[name]
+    assert ours.__struct_encode_fields__ == theirs.__struct_encode_fields__
+    is_input = issubclass(ours, Input)
+    for mine, other in zip(msgspec.structs.fields(ours), msgspec.structs.fields(theirs), strict=True):
+        expected = _shape(other.type) if is_input else _as_answered(_shape(other.type))
+        assert _without_plain(_shape(mine.type)) == expected, mine.name
+        assert mine.required == other.required, mine.name
+        if not is_input:
+            assert (mine.default is msgspec.UNSET) == (other.default is msgspec.UNSET), mine.name
 
 
 def test_no_method_is_without_an_operation() -> None:

@@ -1,10 +1,30 @@
-"""Client library for Aurra: `Aurra` and `AsyncAurra`; typed answers in `types`, what can go wrong in `errors`."""
+"""Client library for Aurra: `Aurra` and `AsyncAurra`; answers in `types`, what can go wrong in `errors` and `codes`."""
 
-from aurra_sdk import errors, types
+from aurra_sdk import codes, errors, types, webhooks
 from aurra_sdk._async.client import AsyncAurra
 from aurra_sdk._operation import RawResponse
+from aurra_sdk._published import (
+    AddResult,
+    AurraAuthError,
+    AurraConnectionError,
+    AurraLLMProviderError,
+    AurraNotFoundError,
+    AurraRateLimitError,
+    AurraServerError,
+    AurraValidationError,
+    AutoSupersedeResult,
+    Citation,
+    Memories,
+    QueryResult,
+    Settings,
+    SettingsResult,
+    SupersedeResult,
+    SupersessionEvent,
+    TimelineEntry,
+)
 from aurra_sdk._sync.client import Aurra
 from aurra_sdk._version import __version__
+from aurra_sdk.codes import ErrorCode
 from aurra_sdk.errors import (
     APIConnectionError,
     APITimeoutError,
@@ -20,27 +40,51 @@ from aurra_sdk.errors import (
     ServerError,
     UnexpectedAnswerError,
     UnprocessableError,
+    WebhookSignatureError,
 )
+from aurra_sdk.webhooks import WebhookEvent
 
 __all__ = [
     "APIConnectionError",
     "APITimeoutError",
+    "AddResult",
     "AsyncAurra",
     "Aurra",
+    "AurraAuthError",
+    "AurraConnectionError",
     "AurraError",
+    "AurraLLMProviderError",
+    "AurraNotFoundError",
+    "AurraRateLimitError",
+    "AurraServerError",
+    "AurraValidationError",
     "AuthenticationError",
+    "AutoSupersedeResult",
     "BadRequestError",
+    "Citation",
     "ConflictError",
+    "ErrorCode",
     "LLMProviderError",
+    "Memories",
     "NotFoundError",
     "PermissionDeniedError",
     "PlanLimitError",
+    "QueryResult",
     "RateLimitError",
     "RawResponse",
     "ServerError",
+    "Settings",
+    "SettingsResult",
+    "SupersedeResult",
+    "SupersessionEvent",
+    "TimelineEntry",
     "UnexpectedAnswerError",
     "UnprocessableError",
+    "WebhookEvent",
+    "WebhookSignatureError",
     "__version__",
+    "codes",
     "errors",
     "types",
+    "webhooks",
 ]

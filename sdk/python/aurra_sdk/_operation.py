@@ -11,7 +11,7 @@ import httpx2
 import msgspec
 from msgspec import UNSET
 
-from aurra_sdk import errors
+from aurra_sdk import _failures, errors
 from aurra_sdk._options import Options
 from aurra_sdk._records import Record
 from aurra_sdk._version import __version__
@@ -43,6 +43,10 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     params: tuple[tuple[str, str], ...]
     content: bytes | None
     headers: dict[str, str]
+
+    def __repr__(self) -> str:
+        # Headers have the key, and the rest what is remembered.
+        return f"Prepared(method={self.method!r})"
 
 
 class RawResponse(msgspec.Struct, Generic[A], frozen=True, kw_only=True):
@@ -88,7 +92,7 @@ def prepare(
 def read(operation: Operation[A], response: httpx2.Response) -> RawResponse[A]:
     """The answer; fields this version does not know are dropped. Raises the AurraError that the response is."""
     if not response.is_success:
-        raise errors.of_response(response)
+        raise _failures.of_response(response)
     try:
         parsed = _decoder(operation.answer).decode(response.content)
     except msgspec.DecodeError as error:

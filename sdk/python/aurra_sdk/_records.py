@@ -1,16 +1,29 @@
 """What answers and nested inputs are made of."""
 
 from collections.abc import Iterator
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, ClassVar, Generic, TypeVar, overload
 
 import msgspec
 
 T = TypeVar("T")
-_SECRET = frozenset({"api_key", "key", "secret", "token"})
 
 
-class Record(msgspec.Struct, kw_only=True):
-    """Part of an answer. Fields are attributes; `record["field"]`, `.get("field")` and `in` work as on a dict."""
+class _Shown(msgspec.Struct, kw_only=True):
+    """Its `repr` shows what is there, and no secrets."""
+
+    _secrets: ClassVar[frozenset[str]] = frozenset()
+
+    def __repr__(self) -> str:
+        given = {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not msgspec.UNSET}
+        shown = (f"{name}={'***' if value and name in self._secrets else repr(value)}" for name, value in given.items())
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+class Record(_Shown, kw_only=True):
+    """Part of an answer. Fields are attributes; `record["field"]`, `.get("field")` and `in` work as on a dict.
+
+    Its `repr` shows no secrets.
+    """
 
     def __getitem__(self, name: str) -> Any:
         try:
@@ -31,6 +44,11 @@ class Record(msgspec.Struct, kw_only=True):
     def to_dict(self) -> dict[str, Any]:
         """The same as plain dicts and lists, ready for `json.dumps`."""
         return msgspec.to_builtins(self)
+
+    @property
+    def raw(self) -> dict[str, Any]:
+        """What `to_dict()` returns, by the published client's name."""
+        return self.to_dict()
 
 
 class Page(Record, Generic[T], kw_only=True):
@@ -59,10 +77,5 @@ class Page(Record, Generic[T], kw_only=True):
         return len(self.page_items())
 
 
-class Input(msgspec.Struct, kw_only=True):
+class Input(_Shown, kw_only=True):
     """Part of a request. What is not given is not sent; its `repr` shows no secrets."""
-
-    def __repr__(self) -> str:
-        given = {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not msgspec.UNSET}
-        shown = (f"{name}={'***' if value and name in _SECRET else repr(value)}" for name, value in given.items())
-        return f"{type(self).__name__}({', '.join(shown)})"

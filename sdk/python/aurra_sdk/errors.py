@@ -12,18 +12,21 @@ AurraError                        the base; raised itself for a status that has 
 ├── ServerError                   5xx
 ├── LLMProviderError              the model's provider failed, whatever the status
 ├── UnexpectedAnswerError         2xx, but not the JSON that the operation answers
+├── WebhookSignatureError         a delivery that is not signed as it must be
 └── APIConnectionError            no answer; also a built-in ConnectionError
     └── APITimeoutError           no answer in time; also a built-in TimeoutError
+
+Each code of the service has a class below the one of its status, in `aurra_sdk.codes`: `MemoryErasedError`, …
 """
 
 import contextlib
 import datetime as dt
 import email.utils
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
-import httpx2
-import msgspec
+if TYPE_CHECKING:
+    from aurra_sdk.codes import ErrorCode
 
 
 class AurraError(Exception):
@@ -47,7 +50,7 @@ class AurraError(Exception):
         self.status_code = status_code
         self.headers: Mapping[str, str] = headers or {}
         self.body = body
-        self.code: str | None = problem.get("code")
+        self.code: ErrorCode | None = problem.get("code")
         self.detail: str | dict[str, Any] | None = problem.get("detail")
         self.param: str | None = problem.get("param")
         self.hint: str | None = problem.get("hint")
@@ -55,6 +58,11 @@ class AurraError(Exception):
         self.request_id: str | None = problem.get("request_id") or self.headers.get("x-request-id")
         self.retry_after = _retry_after(self.headers.get("retry-after"))
         """Seconds, if the server said when to come again."""
+
+    @property
+    def response_body(self) -> dict[str, Any] | str | None:
+        """`body`, by the published client's name."""
+        return self.body
 
 
 class BadRequestError(AurraError):
@@ -101,9 +109,18 @@ class LLMProviderError(AurraError):
         """Which one."""
         return self.detail.get("provider") if isinstance(self.detail, dict) else None
 
+    @property
+    def provider_message(self) -> str | None:
+        """What it said."""
+        return self.detail.get("message") if isinstance(self.detail, dict) else None
+
 
 class UnexpectedAnswerError(AurraError):
     """The status says success, the body is not what the operation answers: is there something else at `base_url`?"""
+
+
+class WebhookSignatureError(AurraError):
+    """A delivery is not signed with the secret, or was signed too long ago: answer 400, and do nothing else with it."""
 
 
 class APIConnectionError(AurraError, ConnectionError):
@@ -116,62 +133,6 @@ class APIConnectionError(AurraError, ConnectionError):
 
 class APITimeoutError(APIConnectionError, TimeoutError):
     """No answer arrived in time."""
-
-
-_BY_STATUS: dict[int, type[AurraError]] = {
-    400: BadRequestError,
-    401: AuthenticationError,
-    402: PlanLimitError,
-    403: PermissionDeniedError,
-    404: NotFoundError,
-    409: ConflictError,
-    422: UnprocessableError,
-    429: RateLimitError,
-}
-
-
-def of_response(response: httpx2.Response) -> AurraError:
-    """The error that a response without success is."""
-    body = _body(response)
-    problem: dict[str, Any] = body if isinstance(body, dict) else {}
-    detail: Any = problem.get("detail")
-    is_provider = False
-    if isinstance(detail, dict):
-        said = cast("dict[str, Any]", detail)
-        is_provider = said.get("error") == "llm_provider_error"
-        detail = said.get("message")
-    status = response.status_code
-    kind = _BY_STATUS.get(status, ServerError if status >= 500 else AurraError)
-    request_id = problem.get("request_id") or response.headers.get("x-request-id")
-    facts = [
-        f"{status} {problem.get('code') or response.reason_phrase}",
-        *([f"request {request_id}"] if request_id else []),
-    ]
-    error = (LLMProviderError if is_provider else kind)(
-        f"{detail or 'The server said no more.'} ({'; '.join(facts)})",
-        status_code=status,
-        headers=response.headers,
-        body=body,
-    )
-    if error.hint:
-        error.add_note(error.hint)
-    return error
-
-
-def of_transport(error: httpx2.RequestError, base_url: str) -> APIConnectionError:
-    """The error that a request without a response is."""
-    was_sent = not isinstance(error, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout))
-    if isinstance(error, httpx2.TimeoutException):
-        return APITimeoutError(f"{base_url} did not answer in time ({type(error).__name__}).", was_sent=was_sent)
-    return APIConnectionError(
-        f"{base_url} cannot be reached, or broke off ({type(error).__name__}: {error}).", was_sent=was_sent
-    )
-
-
-def _body(response: httpx2.Response) -> dict[str, Any] | str:
-    with contextlib.suppress(msgspec.DecodeError):
-        return msgspec.json.decode(response.content, type=dict[str, Any])
-    return response.text
 
 
 def _retry_after(text: str | None) -> float | None:

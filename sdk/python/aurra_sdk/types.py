@@ -2,7 +2,7 @@
 """Everything typed that goes in or comes out; nested inputs may be plain dicts as well."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -128,6 +128,8 @@ class LlmChoice(Input, kw_only=True):
     extra: Mapping[str, Any] | UnsetType | None = UNSET
     """Further fields for the provider's request."""
 
+    _secrets: ClassVar[frozenset[str]] = frozenset({"api_key", "key"})
+
 
 class Message(Input, kw_only=True):
     """One turn of a conversation."""
@@ -204,10 +206,13 @@ class AgentSettings(Answer, kw_only=True):
     """How this key's agent works; one flat object."""
 
     auto_supersede_default: bool = False
+    """Whether a new memory supersedes what it replaces without being asked to."""
     excluded_categories: list[str] = msgspec.field(default_factory=lambda: ["health_medical", "legal_status"])
+    """Never superseded automatically."""
     min_confidence: float = 0.85
     """0.85…1.0."""
     classifier_model: str | None = None
+    """The model for automatic supersession; null is the default one."""
     freshness_half_life_days: float = 30.0
     """1…3650."""
     review_queue: bool = False
@@ -218,13 +223,19 @@ class SourceCitation(Record, kw_only=True):
     """Where a memory comes from."""
 
     type: str
+    """Where it comes from, as `source` of the memory."""
     channel: str | None
+    """The session of what was extracted from messages; null for content."""
     captured_at: str
     """UTC instant, microseconds."""
     session_id: str | None
+    """The conversation."""
     original_message: str | None
+    """The whole dialog of what was extracted; null for content."""
     message_id: str | None = None
+    """The caller's own id of the turn."""
     speaker: str | None = None
+    """Who said it."""
     said_at: str | None = None
     """UTC instant, microseconds."""
     span: list[int] = msgspec.field(default_factory=lambda: [])
@@ -241,52 +252,96 @@ class Temporal(Record, kw_only=True):
     valid_to: str | None
     """UTC instant, microseconds."""
     superseded_by: str | None
+    """The memory that took over; null is none."""
     is_current: bool
+    """Whether it is believed, and holds, at the moment asked about."""
     is_expired: bool
+    """Whether it ended by then without a successor."""
     is_superseded: bool
+    """Whether it ended by then, and another memory took over."""
     is_known_current: bool
+    """The same as `is_current`."""
 
 
 class Memory(Record, kw_only=True):
     """A memory as a list shows it: one piece, evaluated at the times asked about."""
 
     id: str
+    """The memory's id."""
     decision: str
     """The fact."""
     summary: str
+    """What it says, in short."""
     topic: str
+    """Its topic."""
     importance_score: int
+    """1…10."""
     importance: str
+    """The score as a word: up to 3 `low`, up to 6 `medium`, else `high`."""
     source: str
+    """Where it comes from, as it was given."""
     channel: str | None
+    """The session of what was extracted from messages; null for content."""
     session_id: str | None
+    """The conversation."""
     original_message: str | None
     """The one turn it came from, at most 500 characters."""
     people: list[str]
+    """Who is named in it."""
     action_items: list[str]
+    """What is to be done."""
     created_at: str
     """UTC instant, microseconds."""
     company_id: str
+    """The account."""
     tenant_id: str | None
+    """Whose it is; null is the default tenant."""
     valid_from: str
     """UTC instant, microseconds."""
     valid_to: str | None
     """UTC instant, microseconds."""
     superseded_by: str | None
+    """The memory that took over; null is none."""
     transaction_time_start: str
     """UTC instant, microseconds."""
     transaction_time_end: str | None
     """UTC instant, microseconds."""
     freshness: float
+    """1 until it begins, halved with each half life of the settings after; 0 once it ended."""
     source_citation: SourceCitation
     temporal: Temporal
     subject: str | None
+    """Whom or what it is about."""
     attribute: str | None
+    """Which property of the subject."""
     external_id: str | None
+    """Its id in the caller's system."""
     metadata: dict[str, Any] | None
+    """As it was given."""
     version: str
+    """The version's id."""
     trust: str = "normal"
     """Of the key that wrote it."""
+
+    @property
+    def is_current(self) -> bool:
+        """`temporal.is_current`."""
+        return self.temporal.is_current
+
+    @property
+    def is_expired(self) -> bool:
+        """`temporal.is_expired`."""
+        return self.temporal.is_expired
+
+    @property
+    def is_superseded(self) -> bool:
+        """`temporal.is_superseded`."""
+        return self.temporal.is_superseded
+
+    @property
+    def is_known_current(self) -> bool:
+        """`temporal.is_known_current`."""
+        return self.temporal.is_known_current
 
 
 class TransactionRef(Record, kw_only=True):
@@ -302,8 +357,11 @@ class MemoryPage(Answer, Page[Memory], kw_only=True):
     """A page of memories, and the moment it was read at."""
 
     memories: list[Memory]
+    """Newest first."""
     has_more: bool
+    """Whether there is another page."""
     next_cursor: str | None
+    """What to send as `cursor` for the page after; null on the last."""
     transaction: TransactionRef
     as_of: str | None
     """UTC instant, microseconds."""
@@ -316,17 +374,20 @@ class PieceRef(Record, kw_only=True):
     """One believed piece of a memory."""
 
     version: str
+    """The version's id."""
     valid_from: str
     """UTC instant, microseconds."""
     valid_to: str | None
     """UTC instant, microseconds."""
     superseded_by: str | None
+    """The memory that took over; null is none."""
 
 
 class Use(Record, kw_only=True):
     """An answer that a memory was considered for."""
 
     receipt_id: str
+    """The answer's receipt."""
     at: str
     """UTC instant, microseconds."""
     cited: bool
@@ -340,6 +401,7 @@ class MemoryFound(Answer, kw_only=True):
 
     memory: Memory
     pieces: list[PieceRef]
+    """All that is believed of it, in valid order."""
     used_in: list[Use]
     """The newest 20 answers that considered it, as of now whatever times are asked."""
     used_in_count: int
@@ -349,39 +411,58 @@ class MemoryFound(Answer, kw_only=True):
     """UTC instant, microseconds."""
 
 
-class Timeline(Answer, kw_only=True):
+class Timeline(Answer, Page[Memory], kw_only=True):
     """The whole chain, oldest first, whichever of its ids is asked."""
 
     memory_id: str
+    """As asked."""
     company_id: str
+    """The account."""
     chain_length: int
+    """How many memories there are."""
     timeline: list[Memory]
+    """Oldest first."""
     transaction: TransactionRef
     as_of: str | None
     """UTC instant, microseconds."""
 
+    def page_items(self) -> list[Memory]:
+        return self.timeline
+
 
 class AuditMemory(Record, kw_only=True):
     summary: str
+    """What it says, in short."""
     decision: str
+    """What it says."""
     topic: str
+    """Its topic."""
 
 
 class Provenance(Record, kw_only=True):
     source_type: str
+    """Where it comes from, as `source` of the memory."""
     channel: str | None
+    """The session of what was extracted from messages; null for content."""
     tenant_id: str | None
+    """Whose it is; null is the default tenant."""
     workspace_id: str | None
+    """Always null; kept for clients that read it."""
     org_id: str | None
+    """Always null; kept for clients that read it."""
     external_id: str | None
+    """Its id in the caller's system."""
     original_input: str | None
+    """The turn that it was made of, or the content."""
     captured_at: str
     """UTC instant, microseconds."""
 
 
 class AuditExtraction(Record, kw_only=True):
     model: str | None
+    """The model that was used; null is none."""
     prompt_version: str | None
+    """The prompt that the model was given; null is none."""
     extracted_at: str
     """UTC instant, microseconds."""
 
@@ -392,18 +473,42 @@ class AuditEvent(Record, kw_only=True):
     at: str
     """UTC instant, microseconds."""
     by: str
+    """Who did it: `key` and the key's id."""
     details: dict[str, Any]
+    """`transaction`, `reason`, `request_id`, `model`, the number of versions `opened` and `closed`."""
 
 
 class Audit(Answer, kw_only=True):
     """Where a memory comes from, and all that happened to it."""
 
     memory_id: str
+    """As asked."""
     memory: AuditMemory
     provenance: Provenance
     extraction: AuditExtraction
     temporal: Temporal
     history: list[AuditEvent]
+    """Oldest first."""
+
+    @property
+    def is_current(self) -> bool:
+        """`temporal.is_current`."""
+        return self.temporal.is_current
+
+    @property
+    def is_expired(self) -> bool:
+        """`temporal.is_expired`."""
+        return self.temporal.is_expired
+
+    @property
+    def is_superseded(self) -> bool:
+        """`temporal.is_superseded`."""
+        return self.temporal.is_superseded
+
+    @property
+    def is_known_current(self) -> bool:
+        """`temporal.is_known_current`."""
+        return self.temporal.is_known_current
 
 
 class ScoredMemory(Memory, kw_only=True):
@@ -421,6 +526,7 @@ class Found(Answer, kw_only=True):
     """Best first; never fewer than the smaller of `limit` and what qualifies."""
 
     memories: list[ScoredMemory]
+    """Best first."""
     memories_searched: int
     """How many qualified; of a large tenant, how many it has said until then."""
     search_type: str
@@ -447,17 +553,25 @@ class Citation(Record, kw_only=True):
     """A retrieved candidate; `[mem-N]` in the answer is the one with `index` N."""
 
     index: int
+    """N of `[mem-N]`, from 1."""
     memory_id: str
+    """The memory."""
     decision: str
+    """What the memory says."""
     topic: str
+    """Its topic."""
     similarity: float
+    """To the question, 0…1."""
     cited_by_llm: bool
     """Whether the answer cites it."""
     valid_from: str
     """UTC instant, microseconds."""
     is_superseded: bool
+    """Whether it ended by then, and another memory took over."""
     tenant_id: str | None
+    """Whose it is; null is the default tenant."""
     source: str
+    """Where it comes from, as it was given."""
     quote: str | None = None
     """The words that support the answer."""
     span: list[int] = msgspec.field(default_factory=lambda: [])
@@ -468,19 +582,28 @@ class Retrieval(Record, kw_only=True):
     """How the evidence was found."""
 
     method: str
+    """As `search_type` of the answer."""
     k: int
+    """How many were found."""
     memories_evaluated: int
+    """How many were considered."""
     memories_cited: int
+    """How many the answer cites."""
     filters: dict[str, Any]
+    """What was asked for beside the question."""
 
 
 class Evidence(Record, kw_only=True):
     """One memory that was considered."""
 
     memory_id: str
+    """The memory."""
     similarity: float
+    """To the question, 0…1."""
     cited: bool
+    """Whether the answer cites it."""
     decision: str
+    """What the memory says."""
     bi_temporal: Temporal
     source_citation: SourceCitation
 
@@ -489,37 +612,49 @@ class ChainLink(Record, kw_only=True):
     """One step from a memory to its successor."""
 
     memory_id: str
+    """The memory."""
     superseded_by: str | None
+    """The next memory of the chain; null at its end."""
     superseded_at: str | None
     """UTC instant, microseconds."""
     decision_at_time: str
+    """What it said."""
 
 
 class SupersessionChain(Record, kw_only=True):
     """From a cited memory to what holds now."""
 
     starting_memory_id: str
+    """The cited memory."""
     current_truth_memory_id: str
+    """The last memory of the chain."""
     chain: list[ChainLink]
+    """From the one to the other."""
 
 
 class ProofTree(Record, kw_only=True):
     """What the answer rests on. `answer_hash` is SHA-256 over the canonical JSON of answer and evidence."""
 
     version: str
+    """Of this format: `2.0`."""
     question: str
+    """As it was asked."""
     answer_hash: str
+    """SHA-256 over answer and evidence, in hexadecimal."""
     generated_at: str
     """UTC instant, microseconds."""
     retrieval: Retrieval
     evidence_chain: list[Evidence]
+    """All that was considered, best first."""
     supersession_chains: list[SupersessionChain]
+    """Of each cited memory that others took over from."""
 
 
 class Answered(Answer, kw_only=True):
     """An answer with its citations, or a refusal that says so."""
 
     question: str
+    """As it was asked."""
     answer: str
     """Clean text."""
     answer_with_citations: str
@@ -527,10 +662,15 @@ class Answered(Answer, kw_only=True):
     sentences: list[AnswerSentence]
     """Of the answer, in order; empty when it is refused."""
     citations: list[Citation]
+    """All that was considered, best first; `cited_by_llm` says which the answer cites."""
     memories: list[Memory]
+    """The memories of `citations`, in the same order."""
     memories_searched: int
+    """Pieces that filters and times left to be found."""
     search_type: str
+    """`hybrid` (words and meaning), `keyword`, or `none` where nothing was found."""
     proof_tree: ProofTree | None
+    """What the answer rests on, where that was asked for."""
     grounded: bool
     """Whether every sentence is supported by what it cites."""
     refused: bool
@@ -552,9 +692,11 @@ class ApiKey(Record, kw_only=True):
     last_four: str
     """The end of its secret, to tell it by."""
     scopes: list[str]
+    """What it may."""
     tenant_id: str | None
     """The one tenant it is pinned to; null is not pinned."""
     trust: str
+    """What it writes never supersedes what a key of higher trust wrote."""
     networks: list[str]
     """Where it may be used from; empty is anywhere."""
     up_to: int | None
@@ -562,6 +704,7 @@ class ApiKey(Record, kw_only=True):
     is_signed: bool
     """Whether its requests must be signed."""
     state: str
+    """Whether it is accepted."""
     expires_at: str | None
     """UTC instant, microseconds."""
     revoked_at: str | None
@@ -580,8 +723,11 @@ class ApiKeyPage(Answer, Page[ApiKey], kw_only=True):
     """A page of keys."""
 
     api_keys: list[ApiKey]
+    """Newest first."""
     has_more: bool
+    """Whether there is another page."""
     next_cursor: str | None
+    """What to send as `cursor` for the page after; null on the last."""
 
     def page_items(self) -> list[ApiKey]:
         return self.api_keys
@@ -602,6 +748,8 @@ class ApiKeyMade(Answer, kw_only=True):
     """Of a key that signs: what its requests are signed with."""
     api_key: ApiKey
 
+    _secrets: ClassVar[frozenset[str]] = frozenset({"key", "signing_secret"})
+
 
 class Extraction(Record, kw_only=True):
     """How the memories were made from what was sent."""
@@ -609,23 +757,31 @@ class Extraction(Record, kw_only=True):
     mode: str
     """`verbatim`, `extractive` or `llm`."""
     provider: str | None = None
+    """The model's provider; null is none."""
     model: str | None = None
+    """The model that was used; null is none."""
     prompt_version: str | None = None
+    """The prompt that the model was given; null is none."""
 
 
 class Supersession(Record, kw_only=True):
     """That a memory took over from another, how sure that was, and why."""
 
     old_memory_id: str
+    """The memory that gives way."""
     confidence: float
+    """How sure that is, 0…1."""
     verdict: str
+    """How the new memory stands to the old one."""
     reasoning: str
+    """Why, in words."""
 
 
 class AutoSupersede(Record, kw_only=True):
     """What automatic supersession did for one memory."""
 
     ran: bool
+    """Whether it looked for what the new memory replaces."""
     skipped_reason: str | None
     """Where it did not run: `disabled`, `duplicate`, `excluded_category`, `verbatim`, `too_many`,
     `classifier_unavailable`. Where it ran and did not make a supersession that it found: `low_confidence`,
@@ -633,8 +789,11 @@ class AutoSupersede(Record, kw_only=True):
     `bounded_interval`.
     """
     candidates_examined: int
+    """Memories that were compared."""
     memory_id: str | None
+    """The new memory; null where a dry run made none."""
     supersession: Supersession | None
+    """What was superseded; null is nothing."""
 
 
 class VersionRef(Record, kw_only=True):
@@ -651,13 +810,16 @@ class VersionRef(Record, kw_only=True):
     op: str
     """`assert`, `supersede`, `end`, `correct`, `restore`, `leftover`; `closed` for what closed."""
     superseded_by: str | None
+    """The memory that took over; null is none."""
 
 
 class Receipt(Record, kw_only=True):
     """What a transaction opened and closed."""
 
     opened: list[VersionRef]
+    """Versions that are believed from it on."""
     closed: list[VersionRef]
+    """Versions that are believed up to it."""
 
 
 class MemoryWritten(Answer, kw_only=True):
@@ -668,26 +830,35 @@ class MemoryWritten(Answer, kw_only=True):
     memory_id: str | None
     """Content mode; null in messages mode."""
     memory_ids: list[str]
+    """The memories that were stored, or were there already."""
     extracted_count: int
+    """Facts that were found."""
     saved_count: int
+    """Memories that were stored: what the plan counts."""
     company_id: str
+    """The account."""
     tenant_id: str | None
+    """Whose it is; null is the default tenant."""
     extraction: Extraction
     transaction: TransactionRef
     auto_supersede: AutoSupersede | list[AutoSupersede]
     """An object in content mode, an array in messages mode."""
     receipt: Receipt
     dry_run: bool = False
+    """Whether nothing was committed."""
 
 
 class BulkItem(Record, kw_only=True):
     """The outcome of one item."""
 
     index: int
+    """Its place in the request, from 0."""
     status: str
     """`saved`, `duplicate`, `no_facts` or `error`."""
     memory_id: str | None
+    """The memory that was stored, or was there; null for messages and errors."""
     memory_ids: list[str]
+    """The memories that were stored, or were there already."""
     auto_supersede: list[AutoSupersede] | UnsetType = UNSET
     """What automatic supersession did, one a memory; there where it was asked for."""
     error: dict[str, Any] | None = None
@@ -700,13 +871,19 @@ class BulkWritten(Answer, kw_only=True):
     status: str
     """`saved`, `partial` (an item was refused), `duplicate`, `no_facts`."""
     items: list[BulkItem]
+    """One an item of the request, in its order."""
     saved_count: int
+    """Memories that were stored: what the plan counts."""
     duplicate_count: int
+    """Items that were there already."""
     error_count: int
+    """Items that were refused."""
     company_id: str
+    """The account."""
     transaction: TransactionRef
     receipt: Receipt
     dry_run: bool = False
+    """Whether nothing was committed."""
 
 
 class ConversationExtraction(Extraction, kw_only=True):
@@ -722,31 +899,45 @@ class ConversationAdded(Answer, kw_only=True):
     status: str
     """`saved`, or `unchanged` where every turn was known."""
     session_id: str
+    """The conversation."""
     turns_saved: int
+    """Turns that were new."""
     turns_known: int
     """Turns that the session had already, by their `id`."""
     memory_ids: list[str]
+    """The memories that were stored, or were there already."""
     extracted_count: int
+    """Facts that were found."""
     saved_count: int
+    """Memories that were stored: what the plan counts."""
     extraction: ConversationExtraction
     company_id: str
+    """The account."""
     tenant_id: str | None
+    """Whose it is; null is the default tenant."""
     channel: str | None
     """As this request gave it."""
     transaction: TransactionRef
     receipt: Receipt
     dry_run: bool = False
+    """Whether nothing was committed."""
 
 
 class Conversation(Record, kw_only=True):
     """A conversation; its labels are today's, the counts are of the moment read at."""
 
     session_id: str
+    """The conversation."""
     tenant_id: str | None
+    """Whose it is; null is the default tenant."""
     channel: str | None
+    """Such as `call`, `email` or `chat`."""
     external_id: str | None
+    """Its id in the caller's system."""
     uri: str | None
+    """Where it is kept in full."""
     metadata: dict[str, Any] | None
+    """As it was given."""
     turns: int
     """How many are kept."""
     memories: int
@@ -765,8 +956,11 @@ class ConversationPage(Answer, Page[Conversation], kw_only=True):
     """A page of conversations, and the moment it was read at."""
 
     conversations: list[Conversation]
+    """Newest first."""
     has_more: bool
+    """Whether there is another page."""
     next_cursor: str | None
+    """What to send as `cursor` for the page after; null on the last."""
     transaction: TransactionRef
     as_of: str | None
     """UTC instant, microseconds."""
@@ -788,6 +982,7 @@ class TurnMemory(Record, kw_only=True):
     """A memory that was made from a turn, and is believed."""
 
     id: str
+    """The memory's id."""
     decision: str
     """The fact."""
     is_current: bool
@@ -800,24 +995,34 @@ class ConversationMessage(Record, kw_only=True):
     id: str | None
     """The caller's own id."""
     role: str
+    """`user`, `assistant`, or another role."""
     name: str | None
+    """The speaker's name."""
     content: str
+    """What was said."""
     at: str | None
     """When it was said, if that was given."""
     uri: str | None
+    """Where it is kept in full."""
     metadata: dict[str, Any] | None
+    """As it was given."""
     position: int
     """Place among the turns that are kept, from 0."""
     memories: list[TurnMemory]
+    """What was made of it and is believed."""
 
 
 class ConversationMessagesPage(Answer, Page[ConversationMessage], kw_only=True):
     """A page of turns, and the moment it was read at."""
 
     session_id: str
+    """The conversation."""
     messages: list[ConversationMessage]
+    """In the order in which they were told."""
     has_more: bool
+    """Whether there is another page."""
     next_cursor: str | None
+    """What to send as `cursor` for the page after; null on the last."""
     transaction: TransactionRef
     as_of: str | None
     """UTC instant, microseconds."""
@@ -830,10 +1035,13 @@ class Certificate(Record, kw_only=True):
     """What was erased, without anything that was said. GET /agent/transactions/{tx} has the entry and its hash."""
 
     memory_ids: list[str]
+    """The memories that are gone."""
     versions: int
     """Rectangles of all of these memories, at every transaction."""
     contents: int
+    """Texts that are gone."""
     embeddings: int
+    """Vectors that are gone."""
     turns: int
     """Conversation turns that they came from."""
     slots: int
@@ -858,6 +1066,7 @@ class Erased(Answer, kw_only=True):
     certificate: Certificate
     transaction: TransactionRef
     dry_run: bool = False
+    """Whether nothing was erased."""
 
 
 class Version(Record, kw_only=True):
@@ -889,7 +1098,9 @@ class Versions(Answer, kw_only=True):
     """All versions of a memory, in the order of belief, then of validity."""
 
     memory_id: str
+    """As asked."""
     versions: list[Version]
+    """In the order of belief, then of validity."""
     transaction: TransactionRef
     as_of: str | None
     """UTC instant, microseconds."""
@@ -909,6 +1120,7 @@ class TransactionEntry(Record, kw_only=True):
     reason: str | None
     """Why, where it was given."""
     request_id: str
+    """Of the request that made it."""
     model: str | None
     """The model that extracted what it stores."""
     writes: int
@@ -925,8 +1137,11 @@ class TransactionPage(Answer, Page[TransactionEntry], kw_only=True):
     """A page of transactions, and the moment it was read at."""
 
     transactions: list[TransactionEntry]
+    """Newest first; with `since`, oldest first."""
     has_more: bool
+    """Whether there is another page."""
     next_cursor: str | None
+    """What to send as `cursor` for the page after; null on the last."""
     transaction: TransactionRef
     as_of: str | None
     """UTC instant, microseconds."""
@@ -939,8 +1154,11 @@ class OpenedVersion(Record, kw_only=True):
     """A version that a transaction opened."""
 
     memory_id: str
+    """The memory."""
     version: str
+    """The version's id."""
     decision: str
+    """What it says."""
     valid_from: str
     """UTC instant, microseconds."""
     valid_to: str | None
@@ -950,8 +1168,11 @@ class OpenedVersion(Record, kw_only=True):
     op: str
     """How it was opened: `assert`, `supersede`, `end`, `correct`, `restore`, `leftover`."""
     tenant_id: str | None
+    """Whose it is; null is the default tenant."""
     subject: str | None
+    """Whom or what it is about."""
     attribute: str | None
+    """Which property of the subject."""
 
 
 class ClosedVersion(OpenedVersion, kw_only=True):
@@ -975,12 +1196,15 @@ class TransactionFound(Answer, kw_only=True):
     reason: str | None
     """Why, where it was given."""
     request_id: str
+    """Of the request that made it."""
     model: str | None
     """The model that extracted what it stores."""
     writes: int
     """Memories that it made, of all tenants."""
     opened: list[OpenedVersion]
+    """Versions that are believed from it on."""
     closed: list[ClosedVersion]
+    """Versions that are believed up to it."""
     erased: int
     """Memories that it erased for good."""
     hash: str
@@ -994,6 +1218,7 @@ class Side(Record, kw_only=True):
     """What was believed on one side of a change."""
 
     memory_id: str
+    """The memory."""
     decision: str | None
     """Null where it was erased."""
     valid_from: str | None
@@ -1008,9 +1233,13 @@ class Change(Record, kw_only=True):
     """Over one valid interval, another belief than before."""
 
     kind: str
+    """What became of the belief."""
     tenant_id: str | None
+    """Whose it is; null is the default tenant."""
     subject: str | None
+    """Whom or what it is about."""
     attribute: str | None
+    """Which property of the subject."""
     before: Side | None
     """Null where nothing was believed."""
     after: Side | None
@@ -1033,12 +1262,14 @@ class Difference(Answer, kw_only=True):
     as_of: str | None
     """UTC instant, microseconds."""
     changes: list[Change]
+    """Slot by slot, in valid order."""
 
 
 class ChainHead(Record, kw_only=True):
     """The newest transaction, and the hash that all before it lead to."""
 
     id: int
+    """Its number."""
     hash: str
     """Hex. Kept elsewhere, it shows any later change of what was before it."""
 
@@ -1047,6 +1278,7 @@ class Verified(Answer, kw_only=True):
     """Whether every transaction is what its hash says."""
 
     ok: bool
+    """Whether every hash is what it must be."""
     checked: int
     """Transactions that were found to be right."""
     head: ChainHead
@@ -1063,11 +1295,17 @@ class PlanStatus(Answer, kw_only=True):
     """The plan and its meter."""
 
     plan_tier: str
+    """The plan's name."""
     writes_used: int
+    """Memories stored in the calendar month."""
     writes_limit: int
+    """Writes a month; 9007199254740991 is unlimited."""
     writes_remaining: int
+    """Writes up to the limit; never below 0."""
     in_grace_period: bool
+    """Whether the limit is reached and writes go on."""
     blocked: bool
+    """Whether writes are refused (402); reads never are."""
     period_start: str
     """UTC instant, microseconds."""
     period_end: str
@@ -1088,7 +1326,9 @@ class PlanPeriod(Record, kw_only=True):
     began.
     """
     plan_tier: str
+    """The plan's name."""
     writes_limit: int
+    """Writes a month; 9007199254740991 is unlimited."""
     key_requests_per_minute: int | None
     """Null is no limit."""
     account_requests_per_minute: int | None
@@ -1099,8 +1339,11 @@ class PlanHistoryPage(Answer, Page[PlanPeriod], kw_only=True):
     """The plans there were, newest first."""
 
     changes: list[PlanPeriod]
+    """Newest first."""
     has_more: bool
+    """Whether there is another page."""
     next_cursor: str | None
+    """What to send as `cursor` for the page after; null on the last."""
 
     def page_items(self) -> list[PlanPeriod]:
         return self.changes
@@ -1140,24 +1383,36 @@ class ReceiptSummary(Record, kw_only=True):
     """A receipt in a list."""
 
     receipt_id: str
+    """The answer's receipt."""
     at: str
     """UTC instant, microseconds."""
     tenant_id: str | None
+    """Whose it is; null is the default tenant."""
     question: str
+    """As it was asked."""
     answer: str
+    """As it was answered."""
     grounded: bool
+    """Whether every sentence is supported by what it cites."""
     refused: bool
+    """Whether the evidence did not suffice."""
     memories_considered: int
+    """How many were considered."""
     memories_cited: int
+    """How many the answer cites."""
     invalidated: Invalidation | None
+    """That a memory it cites was corrected or retracted afterwards; null is not."""
 
 
 class ReceiptPage(Answer, Page[ReceiptSummary], kw_only=True):
     """A page of receipts."""
 
     receipts: list[ReceiptSummary]
+    """Newest first."""
     has_more: bool
+    """Whether there is another page."""
     next_cursor: str | None
+    """What to send as `cursor` for the page after; null on the last."""
     transaction: TransactionRef
     """The newest; what is invalidated was read at it."""
 
@@ -1171,19 +1426,26 @@ class ReceiptEvidence(Record, kw_only=True):
     place: int
     """From 1; `[mem-N]` is the one at place N."""
     memory_id: str
+    """The memory."""
     version: str
+    """The version's id."""
     cited: bool
+    """Whether the answer cites it."""
 
 
 class ReceiptFound(Answer, kw_only=True):
     """What an answer was made of."""
 
     receipt_id: str
+    """The answer's receipt."""
     at: str
     """UTC instant, microseconds."""
     tenant_id: str | None
+    """Whose it is; null is the default tenant."""
     actor: str
+    """Who asked: `key` and the key's id."""
     request_id: str
+    """Of the request that made it."""
     transaction: TransactionRef
     """What was believed then was asked."""
     as_of: str | None
@@ -1191,66 +1453,90 @@ class ReceiptFound(Answer, kw_only=True):
     request: dict[str, Any]
     """Question and parameters as asked, without a model's key."""
     search_type: str
+    """`hybrid` (words and meaning), `keyword`, or `none` where nothing was found."""
     embedder: str | None
+    """What made the question's vector; null is none."""
     ranker: str
     """The version of finding and ranking."""
     provider: str | None
     """Of the model that answered; null is the extractive mode."""
     model: str | None
+    """The model that was used; null is none."""
     rung: str | None
     """How the model's answer was obtained."""
     prompt_version: str | None
+    """The prompt that the model was given; null is none."""
     prompt_hash: str | None
     """SHA-256 of instructions, schema and data, in hexadecimal."""
     answer: str
+    """As it was answered."""
     answer_hash: str
     """As in the proof tree."""
     grounded: bool
+    """Whether every sentence is supported by what it cites."""
     refused: bool
+    """Whether the evidence did not suffice."""
     evidence: list[ReceiptEvidence]
     """All that was considered, best first."""
     invalidated: Invalidation | None
+    """That a memory it cites was corrected or retracted afterwards; null is not."""
 
 
 class EvidencePlace(Record, kw_only=True):
     """A memory's place then and now; null is nowhere."""
 
     memory_id: str
+    """The memory."""
     version: str
+    """The version's id."""
     then: int | None
+    """Its place, from 1; null is nowhere."""
     now: int | None
+    """Its place, from 1; null is nowhere."""
 
 
 class EvidenceDrift(Record, kw_only=True):
     """Whether the same memories were found, in the same order."""
 
     same: bool
+    """Whether nothing drifted."""
     missing: list[EvidencePlace]
+    """Found then, and not now."""
     added: list[EvidencePlace]
+    """Found now, and not then."""
     moved: list[EvidencePlace]
+    """Found at another place."""
 
 
 class PartDrift(Record, kw_only=True):
     """A part of the service, by name; null is none."""
 
     same: bool
+    """Whether nothing drifted."""
     then: str | None
+    """What it was."""
     now: str | None
+    """What it is."""
 
 
 class AnswerDrift(Record, kw_only=True):
     """The answers; `now` is null, and `why` says so, where no model was asked again."""
 
     same: bool
+    """Whether nothing drifted."""
     then: str
+    """What was answered."""
     now: str | None
+    """What is answered; null where no model was asked again."""
     why: str | None
+    """Why none was asked again; null where the answer is there."""
 
 
 class Replayed(Answer, kw_only=True):
     """What is the same and what drifted when a question is asked again at the moment of its receipt."""
 
     receipt_id: str
+    """The answer's receipt."""
     drift: str
     """The first cause that applies. Other evidence: `embedder`, `ranker`, else `evidence`. Same evidence, another
     answer: `model`, else `answer`; `not_asked` where no model was asked again. Else `none`.
@@ -1272,21 +1558,29 @@ class Review(Record, kw_only=True):
     """That an old memory may give way to a new one."""
 
     id: str
+    """The review's id."""
     state: str
+    """What was decided, if anything."""
     why: str
     """Why it was not done without asking."""
     verdict: str
+    """How the new memory stands to the old one."""
     confidence: float
+    """How sure that is, 0…1."""
     reasoning: str
+    """Why, in words."""
     classifier: str
     """`rules`, or the model that judged."""
     old_memory_id: str
+    """The memory that gives way."""
     new_memory_id: str
+    """The memory that takes over."""
     old_memory: Memory | None
     """As it is now; null where it is believed no longer."""
     new_memory: Memory | None
     """As it is now; null where it is believed no longer."""
     tenant_id: str | None
+    """Whose it is; null is the default tenant."""
     created_at: str
     """UTC instant, microseconds."""
     created_by: int
@@ -1303,8 +1597,11 @@ class ReviewPage(Answer, Page[Review], kw_only=True):
     """A page of reviews, and the moment that their memories are shown at."""
 
     reviews: list[Review]
+    """Newest first."""
     has_more: bool
+    """Whether there is another page."""
     next_cursor: str | None
+    """What to send as `cursor` for the page after; null on the last."""
     transaction: TransactionRef
     as_of: str | None
     """UTC instant, microseconds."""
@@ -1319,6 +1616,7 @@ class ReviewDecided(Answer, kw_only=True):
     status: str
     """`accepted` or `rejected`."""
     review_id: str
+    """The review."""
     memory_id: str
     """The old memory."""
     superseded_by: str | None
@@ -1328,6 +1626,7 @@ class ReviewDecided(Answer, kw_only=True):
     transaction: TransactionRef
     receipt: Receipt
     dry_run: bool = False
+    """Whether nothing was changed."""
 
 
 class Subject(Record, kw_only=True):
@@ -1347,8 +1646,11 @@ class SubjectPage(Answer, Page[Subject], kw_only=True):
     """A page of subjects in the order of their comparable names, and the moment it was read at."""
 
     subjects: list[Subject]
+    """By name."""
     has_more: bool
+    """Whether there is another page."""
     next_cursor: str | None
+    """What to send as `cursor` for the page after; null on the last."""
     transaction: TransactionRef
     as_of: str | None
     """UTC instant, microseconds."""
@@ -1361,19 +1663,24 @@ class ProfilePiece(Record, kw_only=True):
     """A believed piece of a memory about the subject."""
 
     memory_id: str
+    """The memory."""
     version: str
+    """The version's id."""
     decision: str
+    """What it says."""
     valid_from: str
     """UTC instant, microseconds."""
     valid_to: str | None
     """UTC instant, microseconds."""
     superseded_by: str | None
+    """The memory that took over; null is none."""
 
 
 class ProfileAttribute(Record, kw_only=True):
     """An attribute at both times."""
 
     attribute: str
+    """Which property of the subject."""
     cardinality: str
     """`one` value an instant, or `many`."""
     current: list[Memory]
@@ -1394,6 +1701,7 @@ class Profile(Answer, kw_only=True):
     external_id: str | None
     """Its id in the caller's system; a label, the same at every moment."""
     attributes: list[ProfileAttribute]
+    """By name."""
     memories: list[Memory]
     """What holds at `as_of` about it, of no attribute; newest first."""
     transaction: TransactionRef
@@ -1409,6 +1717,7 @@ class SubjectUpdated(Answer, kw_only=True):
     external_id: str | None
     """Its id in the caller's system; a label, the same at every moment."""
     tenant_id: str | None
+    """Whose it is; null is the default tenant."""
     transaction: TransactionRef
 
 
@@ -1416,12 +1725,15 @@ class Restored(Answer, kw_only=True):
     """That what a transaction changed is as it was before it."""
 
     status: str
+    """`restored`."""
     restored: int
     """The transaction that was undone."""
     memory_ids: list[str]
+    """The memories whose versions it opened or closed."""
     transaction: TransactionRef
     receipt: Receipt
     dry_run: bool = False
+    """Whether nothing was committed."""
 
 
 class DayUsed(Record, kw_only=True):
@@ -1432,15 +1744,18 @@ class DayUsed(Record, kw_only=True):
     writes: int
     """Memories first committed."""
     transactions: int
+    """How many there were."""
 
 
 class VerbUsed(Record, kw_only=True):
     """One verb."""
 
     verb: str
+    """`assert`, `supersede`, `end`, `correct`, `retract`, `restore`, `erase` or `keep`."""
     writes: int
     """Memories first committed."""
     transactions: int
+    """How many there were."""
 
 
 class Held(Record, kw_only=True):
@@ -1451,10 +1766,15 @@ class Held(Record, kw_only=True):
     believed: int
     """Memories of which something is believed now."""
     versions: int
+    """Versions of all memories."""
     conversations: int
+    """Conversations that are kept."""
     turns: int
+    """Turns of conversations."""
     receipts: int
+    """Receipts of answers."""
     open_reviews: int
+    """Reviews that wait for a person."""
 
 
 class UsageSummarized(Answer, kw_only=True):
@@ -1467,17 +1787,24 @@ class UsageSummarized(Answer, kw_only=True):
     writes: int
     """Memories first committed."""
     transactions: int
+    """How many there were."""
     days: list[DayUsed]
     """Oldest first."""
     verbs: list[VerbUsed]
+    """One a verb that there was."""
     held: Held
     plan_tier: str
+    """The plan's name, as it is now."""
     writes_used: int
     """In the calendar month that it is, whatever span is asked for."""
     writes_limit: int
+    """Writes a month; 9007199254740991 is unlimited."""
     writes_remaining: int
+    """Writes up to the limit; never below 0."""
     in_grace_period: bool
+    """Whether the limit is reached and writes go on."""
     blocked: bool
+    """Whether writes are refused (402); reads never are."""
     period_start: str
     """UTC instant, microseconds."""
     period_end: str
@@ -1493,11 +1820,13 @@ class Detail(Record, kw_only=True):
     day: str
     """A day in UTC."""
     verb: str
+    """`assert`, `supersede`, `end`, `correct`, `retract`, `restore`, `erase` or `keep`."""
     actor: str
     """`key` and the key's id, or what the operator ran."""
     writes: int
     """Memories first committed."""
     transactions: int
+    """How many there were."""
 
 
 class UsageDetailed(Answer, Page[Detail], kw_only=True):
@@ -1508,8 +1837,11 @@ class UsageDetailed(Answer, Page[Detail], kw_only=True):
     to: str
     """UTC instant, microseconds."""
     details: list[Detail]
+    """Newest day first."""
     has_more: bool
+    """Whether there is another page."""
     next_cursor: str | None
+    """What to send as `cursor` for the page after; null on the last."""
     transaction: TransactionRef
 
     def page_items(self) -> list[Detail]:
@@ -1522,15 +1854,19 @@ class KeyUsed(Record, kw_only=True):
     key_id: str | None
     """Null where it was no key."""
     actor: str
+    """`key` and the key's id, or what the operator ran."""
     name: str
+    """What people call the key."""
     writes: int
     """Memories first committed."""
     transactions: int
+    """How many there were."""
     last_write_at: str | None
     """Its newest transaction in the span."""
     last_used_at: str | None
     """Its newest request of any kind, within a minute."""
     is_revoked: bool
+    """Whether it was revoked."""
 
 
 class UsageOfKeys(Answer, Page[KeyUsed], kw_only=True):
@@ -1541,8 +1877,11 @@ class UsageOfKeys(Answer, Page[KeyUsed], kw_only=True):
     to: str
     """UTC instant, microseconds."""
     keys: list[KeyUsed]
+    """By actor."""
     has_more: bool
+    """Whether there is another page."""
     next_cursor: str | None
+    """What to send as `cursor` for the page after; null on the last."""
     transaction: TransactionRef
 
     def page_items(self) -> list[KeyUsed]:
@@ -1553,13 +1892,17 @@ class Superseded(Answer, kw_only=True):
     """That it ended, when, and who took over."""
 
     status: str
+    """`superseded`."""
     memory_id: str
+    """The memory."""
     superseded_by: str | None
+    """The memory that took over; null is none."""
     valid_to: str
     """UTC instant, microseconds."""
     transaction: TransactionRef
     receipt: Receipt
     dry_run: bool = False
+    """Whether nothing was committed."""
 
 
 class Corrected(Answer, kw_only=True):
@@ -1568,16 +1911,21 @@ class Corrected(Answer, kw_only=True):
     status: str
     """`corrected` or `unchanged`."""
     memory_id: str
+    """The memory."""
     transaction: TransactionRef
     receipt: Receipt
     dry_run: bool = False
+    """Whether nothing was committed."""
 
 
 class Retracted(Answer, kw_only=True):
     """That it is no longer believed."""
 
     status: str
+    """`retracted`."""
     memory_id: str
+    """The memory."""
     transaction: TransactionRef
     receipt: Receipt
     dry_run: bool = False
+    """Whether nothing was committed."""

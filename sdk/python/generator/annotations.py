@@ -59,6 +59,15 @@ def description(annotation: Any) -> str:
     return next(filter(None, (description(argument) for argument in get_args(annotation))), "")
 
 
+def is_secret(annotation: Any) -> bool:
+    """Whether it says so of itself."""
+    if get_origin(annotation) is not Annotated:
+        return any(is_secret(argument) for argument in get_args(annotation))
+    inner, *metas = get_args(annotation)
+    schemas: list[dict[str, Any]] = [meta.extra_json_schema or {} for meta in metas if isinstance(meta, msgspec.Meta)]
+    return any(schema.get("format") == "password" for schema in schemas) or is_secret(inner)
+
+
 def is_struct(annotation: Any) -> typing.TypeGuard[type[msgspec.Struct]]:
     """Whether it is a Struct class."""
     return isinstance(annotation, type) and issubclass(annotation, msgspec.Struct)

@@ -6,8 +6,8 @@ from itertools import groupby
 from msgspec.structs import FieldInfo
 
 from aurra.ops import Operation
-from generator import annotations
-from generator.structs import fields, item_of, items_field, safe, structs_of
+from generator import annotations, examples
+from generator.structs import fields, item_of, items_field, positional, safe, structs_of
 from generator.texts import docstring
 
 _OPERATIONS_HEADER = '''"""Every operation of the service, for both clients."""
@@ -23,10 +23,13 @@ from typing import Any, Literal
 from msgspec import UNSET, UnsetType
 
 from aurra_sdk import _operations, types
+from aurra_sdk._async.hooks import AsyncHooks
 from aurra_sdk._async.resource import AsyncResource, as_raw
 from aurra_sdk._async.transport import AsyncTransport
 from aurra_sdk._given import Id, Moment
 '''
+MORE = {"webhooks": "AsyncHooks"}
+"""Nouns with methods that are no operations of the service, and the class that has these."""
 _KEY = "idempotency_key"
 _KEY_SAID = "Sent as Idempotency-Key instead of one made for this call; a second call with it answers as the first did."
 
@@ -38,8 +41,10 @@ def operations_module(operations: Iterable[Operation]) -> str:
 
 def resources_module(operations: Iterable[Operation]) -> str:
     """The source of _async/resources.py."""
-    nouns = {noun: list(group) for noun, group in groupby(sorted(operations, key=_noun), key=_noun)}
-    classes = [part for noun, group in nouns.items() for part in (_resource(noun, group), _raw(noun, group))]
+    groups = groupby(sorted(operations, key=_noun), key=_noun)
+    known = {noun: list(group) for noun, group in groups}
+    nouns = {noun: known.get(noun, []) for noun in sorted({*known, *MORE})}
+    classes = [part for noun, group in nouns.items() for part in (_resource(noun, group), _raw(noun, group)) if part]
     return "\n\n".join([_RESOURCES_HEADER, *classes, _all(list(nouns))])
 
 
@@ -87,10 +92,14 @@ def _resource(noun: str, operations: list[Operation]) -> str:
         """The same methods, but each answer comes with its status and headers: `.parsed`, `.headers`, `.request_id`."""
         return {name}WithRawResponse({name}(self._transport, is_raw=True))'''
     methods = [part for op in operations for part in (_method(op), _iterate(op)) if part]
-    return "\n\n".join([f'class {name}(AsyncResource):\n    """`client.{noun}`."""', *methods, raw])
+    bases = MORE.get(noun, "AsyncResource")
+    head = f'class {name}({bases}):\n    """`client.{noun}`."""'
+    return "\n\n".join([head, *methods, raw] if operations else [head])
 
 
 def _raw(noun: str, operations: list[Operation]) -> str:
+    if not operations:
+        return ""
     name = _class_name(noun)
     lines = [f"        self.{safe(_verb(op))} = as_raw({noun}.{safe(_verb(op))})" for op in operations]
     return f'''class {name}WithRawResponse:
@@ -110,12 +119,13 @@ def _all(nouns: list[str]) -> str:
 
 
 def _method(op: Operation) -> str:
+    noun, verb = _noun(op), safe(_verb(op))
     given = ", ".join(f'"{field.encode_name}": {safe(field.name)}' for field in fields(op.request))
     key = f", {_KEY}" if op.is_idempotent else ""
     return "\n".join(
         [
-            _signature(op, safe(_verb(op)), f"types.{op.answer.__name__}", is_async=True, has_key=op.is_idempotent),
-            docstring(op.run.__doc__ or "", 8, _said(op)),
+            _signature(op, verb, f"types.{op.answer.__name__}", is_async=True, has_key=op.is_idempotent),
+            docstring(op.run.__doc__ or "", 8, _said(op), examples.of_call(op, f"client.{noun}.{verb}")),
             f"        return await self._call(_operations.{_constant_name(op)}, {{{given}}}{key})",
         ]
     )
@@ -128,9 +138,10 @@ def _iterate(op: Operation) -> str:
         return ""
     verb = safe(_verb(op))
     name = "iterate" if verb == "list" else f"iterate_{verb}"
+    example = examples.of_iteration(op, f"client.{_noun(op)}.{name}")
     passed = ", ".join(f"{safe(field.name)}={safe(field.name)}" for field in fields(op.request))
     return f"""{_signature(op, name, f"AsyncIterator[{item_of(items, 'types.')}]", is_async=True, has_key=False)}
-{docstring(f"Every item of `{verb}`, page after page; `limit` is the size of a page.", 8, _said(op))}
+{docstring(f"Every item of `{verb}`, page after page; `limit` is the size of a page.", 8, _said(op), example)}
         while True:
             page = await self.{verb}({passed})
             for item in page.{safe(items.name)}:
@@ -141,21 +152,20 @@ def _iterate(op: Operation) -> str:
 
 
 def _signature(op: Operation, name: str, answer: str, *, is_async: bool, has_key: bool) -> str:
-    required = [field for field in fields(op.request) if field.required]
-    optional = [field for field in fields(op.request) if not field.required]
+    by_position = positional(op)
+    required = [field for field in by_position if field.required]
+    first = [field for field in by_position if not field.required]
+    optional = [field for field in fields(op.request) if not field.required and field not in first]
     if _KEY in op.request.__struct_fields__:
         raise TypeError(f"{op.name} has a field `{_KEY}`, which is a parameter of every such method already")
-    parameters = ["self", *(_parameter(field) for field in _path_first(op, required))]
+    parameters = ["self", *(_parameter(field) for field in required)]
+    parameters += [f"{annotations.or_unset(_parameter(field))} = UNSET" for field in first]
     named = [f"{annotations.or_unset(_parameter(field))} = UNSET" for field in optional]
     if has_key:
         named.append(f"{_KEY}: str | None = None")
     if named:
         parameters += ["*", *named]
     return f"    {'async ' if is_async else ''}def {name}({', '.join(parameters)}) -> {answer}:"
-
-
-def _path_first(op: Operation, required: list[FieldInfo]) -> list[FieldInfo]:
-    return sorted(required, key=lambda field: field.name not in op.path_parameters)
 
 
 def _parameter(field: FieldInfo) -> str:

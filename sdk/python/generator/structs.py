@@ -15,11 +15,15 @@ from generator.annotations import Side
 from generator.texts import docstring
 
 StructType = type[msgspec.Struct]
-_TAKEN = {"get", "to_dict", "page_items"}
+FIRST = {"memories.add": "messages"}
+"""Optional fields that the published client takes by position."""
+LISTS = {"memories.timeline": "timeline"}
+"""Answers that are lists in the published client, and so can be looped over."""
+_TAKEN = {"get", "to_dict", "raw", "page_items"}
 _HEADER = '''"""Everything typed that goes in or comes out; nested inputs may be plain dicts as well."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -34,7 +38,7 @@ def types_module(operations: Iterable[Operation]) -> str:
     operations = list(operations)
     nested = [struct for op in operations for field in fields(op.request) for struct in structs_of(field)]
     answers = _closure(op.answer for op in operations)
-    items: dict[StructType, FieldInfo | None] = {op.answer: items_field(op) for op in operations}
+    items: dict[StructType, FieldInfo | None] = {op.answer: _looped(op) for op in operations}
     structs = _closure([*nested, *answers])
     classes = [_answer(struct, items.get(struct)) if struct in answers else _input(struct) for struct in structs]
     return "\n\n".join([_HEADER + f"\n__all__ = {sorted(struct.__name__ for struct in structs)!r}", *classes])
@@ -59,6 +63,18 @@ def items_field(op: Operation) -> FieldInfo | None:
     if len(lists) != 1:
         raise TypeError(f"{op.name} has a next_cursor, but not exactly one list to page through")
     return lists[0]
+
+
+def _looped(op: Operation) -> FieldInfo | None:
+    """The field of the answer that it is looped over, if any."""
+    listed = next((field for field in fields(op.answer) if field.name == LISTS.get(op.name)), None)
+    return listed or items_field(op)
+
+
+def positional(op: Operation) -> list[FieldInfo]:
+    """The fields that its method takes by position: those of the path, what else is required, and FIRST."""
+    given = [field for field in fields(op.request) if field.required or field.name == FIRST.get(op.name)]
+    return sorted(given, key=lambda field: (field.name not in op.path_parameters, not field.required))
 
 
 def item_of(field: FieldInfo, prefix: str = "") -> str:
@@ -102,10 +118,35 @@ def _answer(struct: StructType, items: FieldInfo | None) -> str:
     base = struct.__bases__[0]
     bases = base.__name__ if fields(base) else "Record"
     if items is None:
-        return _class(struct, bases, "answer", [])
+        return _class(struct, bases, "answer", _flat(struct))
     item = item_of(items)
     page = [f"    def page_items(self) -> list[{item}]:\n        return self.{safe(items.name)}"]
     return _class(struct, f"{bases}, Page[{item}]", "answer", page)
+
+
+def _flat(struct: StructType) -> list[str]:
+    """What the published client says of a memory at once, and the service inside `temporal`."""
+    own = {field.name: field for field in fields(struct)}
+    inside = own.get("temporal")
+    if inside is None or "temporal" not in inspect.get_annotations(struct) or not structs_of(inside):
+        return []
+    return [
+        f'''    @property
+    def {field.name}(self) -> bool:
+        """`temporal.{field.name}`."""
+        return self.temporal.{field.name}'''
+        for field in fields(structs_of(inside)[0])
+        if field.name not in own and annotations.source(field.type, "answer") == "bool"
+    ]
+
+
+def _secrets(struct: StructType) -> list[str]:
+    """What its `repr` leaves out, if there is such a field."""
+    secret = sorted(safe(field.name) for field in fields(struct) if annotations.is_secret(field.type))
+    if not secret:
+        return []
+    names = ", ".join(repr(name) for name in secret)
+    return [f"    _secrets: ClassVar[frozenset[str]] = frozenset({{{names}}})"]
 
 
 def _class(struct: StructType, bases: str, side: Side, methods: list[str]) -> str:
@@ -113,7 +154,7 @@ def _class(struct: StructType, bases: str, side: Side, methods: list[str]) -> st
     lines = [_field(field, side) for field in fields(struct) if field.name in own]
     said = struct.__dict__.get("__doc__") or ""
     head = f"class {struct.__name__}({bases}, kw_only=True):"
-    body = [*([docstring(said, 4)] if said else []), "\n".join(lines), *methods]
+    body = [*([docstring(said, 4)] if said else []), "\n".join(lines), *_secrets(struct), *methods]
     return "\n\n".join([f"{head}\n{body[0]}", *body[1:]]) if any(body) else f"{head}\n    pass"
 
 

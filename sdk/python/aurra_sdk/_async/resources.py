@@ -7,6 +7,7 @@ from typing import Any, Literal
 from msgspec import UNSET, UnsetType
 
 from aurra_sdk import _operations, types
+from aurra_sdk._async.hooks import AsyncHooks
 from aurra_sdk._async.resource import AsyncResource, as_raw
 from aurra_sdk._async.transport import AsyncTransport
 from aurra_sdk._given import Id, Moment
@@ -36,6 +37,12 @@ class AsyncConversations(AsyncResource):
 
         A turn whose `id` the session has already is neither stored nor extracted again; if it says something else, the
         first stays, and `warnings` names it. Keeping costs nothing; each fact is a write.
+
+        ```python
+        await client.conversations.add(
+            "call-7", [{"role": "user", "content": "I moved to Rome in May."}], channel="call"
+        )
+        ```
 
         Args:
             session_id: The conversation; any text of the caller's.
@@ -85,6 +92,10 @@ class AsyncConversations(AsyncResource):
     ) -> types.ConversationPage:
         """Conversations, newest first, each with how many turns and believed memories it has.
 
+        ```python
+        await client.conversations.list(channel="call")
+        ```
+
         Args:
             limit: Most results; clamped into 1…1000. Default: 20.
             tenant_id: Whose memories; absent or null is the default tenant only.
@@ -119,6 +130,11 @@ class AsyncConversations(AsyncResource):
         cursor: str | UnsetType | None = UNSET,
     ) -> AsyncIterator[types.Conversation]:
         """Every item of `list`, page after page; `limit` is the size of a page.
+
+        ```python
+        async for conversation in client.conversations.iterate(channel="call"):
+            print(conversation)
+        ```
 
         Args:
             limit: Most results; clamped into 1…1000. Default: 20.
@@ -155,6 +171,10 @@ class AsyncConversations(AsyncResource):
     ) -> types.ConversationFound:
         """One conversation: its labels, and how many turns and believed memories it has.
 
+        ```python
+        await client.conversations.get(session_id)
+        ```
+
         Args:
             session_id: The conversation; any text, percent-encoded in a path.
             tenant_id: Whose memories; absent or null is the default tenant only.
@@ -178,6 +198,10 @@ class AsyncConversations(AsyncResource):
     ) -> types.ConversationMessagesPage:
         """The turns of a conversation as they were said, in the order in which they were told, each with the memories
         that were made from it.
+
+        ```python
+        await client.conversations.messages(session_id)
+        ```
 
         Args:
             session_id: The conversation; any text, percent-encoded in a path.
@@ -210,6 +234,11 @@ class AsyncConversations(AsyncResource):
         cursor: str | UnsetType | None = UNSET,
     ) -> AsyncIterator[types.ConversationMessage]:
         """Every item of `messages`, page after page; `limit` is the size of a page.
+
+        ```python
+        async for conversation_message in client.conversations.iterate_messages(session_id):
+            print(conversation_message)
+        ```
 
         Args:
             session_id: The conversation; any text, percent-encoded in a path.
@@ -260,6 +289,10 @@ class AsyncKeys(AsyncResource):
 
         A key that is pinned to a tenant sees those that are pinned to the same.
 
+        ```python
+        await client.keys.list()
+        ```
+
         Args:
             limit: Most results; clamped into 1…1000. Default: 20.
             cursor: `next_cursor` of the page before.
@@ -270,6 +303,11 @@ class AsyncKeys(AsyncResource):
         self, *, limit: int | UnsetType | None = UNSET, cursor: str | UnsetType | None = UNSET
     ) -> AsyncIterator[types.ApiKey]:
         """Every item of `list`, page after page; `limit` is the size of a page.
+
+        ```python
+        async for api_key in client.keys.iterate():
+            print(api_key)
+        ```
 
         Args:
             limit: Most results; clamped into 1…1000. Default: 20.
@@ -285,6 +323,10 @@ class AsyncKeys(AsyncResource):
 
     async def get(self, key_id: str) -> types.ApiKeyFound:
         """One key, without its secret.
+
+        ```python
+        await client.keys.get(key_id)
+        ```
 
         Args:
             key_id: The key's id: the eight characters after `aurra_live_`.
@@ -307,6 +349,10 @@ class AsyncKeys(AsyncResource):
         """Makes a key that may at most what this one may. Its secret is in this answer and nowhere else.
 
         A second request with the same Idempotency-Key makes nothing, and is told the id (409 secret_shown_once).
+
+        ```python
+        await client.keys.create(["query", "memories:read"], name="support agent")
+        ```
 
         Args:
             scopes: `full`, `read_only`, or some of `memories:read`, `memories:write`, `memories:erase`, `query`,
@@ -351,6 +397,10 @@ class AsyncKeys(AsyncResource):
 
         Takes effect at once in this process, within five seconds in others.
 
+        ```python
+        await client.keys.update(key_id, name="support agent in Oslo")
+        ```
+
         Args:
             key_id: The key's id: the eight characters after `aurra_live_`.
             name: What people call it.
@@ -377,6 +427,10 @@ class AsyncKeys(AsyncResource):
     async def revoke(self, key_id: str) -> types.ApiKeyFound:
         """Refuses a key from now on: at once in this process, within five seconds in others. It stays in the list.
 
+        ```python
+        await client.keys.revoke(key_id)
+        ```
+
         Args:
             key_id: The key's id: the eight characters after `aurra_live_`.
         """
@@ -389,6 +443,10 @@ class AsyncKeys(AsyncResource):
 
         The old secret is accepted for `overlap_hours` more; one that was on its way out already is not. A second
         request with the same Idempotency-Key changes nothing (409 secret_shown_once).
+
+        ```python
+        await client.keys.rotate(key_id, overlap_hours=24)
+        ```
 
         Args:
             key_id: The key's id: the eight characters after `aurra_live_`.
@@ -440,6 +498,10 @@ class AsyncMemories(AsyncResource):
     ) -> types.MemoryPage:
         """Memories, newest first; only what is valid now, unless times or `include_superseded` say otherwise.
 
+        ```python
+        await client.memories.list(subject="kim")
+        ```
+
         Args:
             limit: Most results; clamped into 1…1000. Default: 20.
             tenant_id: Whose memories; absent or null is the default tenant only.
@@ -490,6 +552,11 @@ class AsyncMemories(AsyncResource):
     ) -> AsyncIterator[types.Memory]:
         """Every item of `list`, page after page; `limit` is the size of a page.
 
+        ```python
+        async for memory in client.memories.iterate(subject="kim"):
+            print(memory)
+        ```
+
         Args:
             limit: Most results; clamped into 1…1000. Default: 20.
             tenant_id: Whose memories; absent or null is the default tenant only.
@@ -537,6 +604,10 @@ class AsyncMemories(AsyncResource):
         Shown flat is the piece at `as_of`; else the latest that began before; else the first to come; else the last
         version.
 
+        ```python
+        await client.memories.get(memory_id)
+        ```
+
         Args:
             memory_id: The memory's id.
             as_of: Evaluate at this instant.
@@ -554,6 +625,10 @@ class AsyncMemories(AsyncResource):
         transaction_as_of: int | Moment | UnsetType | None = UNSET,
     ) -> types.Timeline:
         """The whole chain, oldest first, whichever of its memories is asked.
+
+        ```python
+        await client.memories.timeline(memory_id)
+        ```
 
         Args:
             memory_id: The memory's id.
@@ -573,6 +648,10 @@ class AsyncMemories(AsyncResource):
         transaction_as_of: int | Moment | UnsetType | None = UNSET,
     ) -> types.Audit:
         """Where a memory comes from, how it was made, and all that happened to it.
+
+        ```python
+        await client.memories.get_audit(memory_id)
+        ```
 
         Args:
             memory_id: The memory's id.
@@ -599,6 +678,10 @@ class AsyncMemories(AsyncResource):
         explain: bool | UnsetType = UNSET,
     ) -> types.Found:
         """Finds memories by words and by meaning, best first; superseded and expired ones are left out.
+
+        ```python
+        await client.memories.search("where Kim lives")
+        ```
 
         Args:
             query: What to look for, in plain words.
@@ -646,6 +729,10 @@ class AsyncMemories(AsyncResource):
     ) -> types.Answered:
         """Answers a question from memories alone, each sentence with its citation; refuses when they do not suffice.
 
+        ```python
+        await client.memories.query("Where does Kim live?")
+        ```
+
         Args:
             question: In plain words.
             limit: Most results; clamped into 1…1000. Default: 10.
@@ -680,9 +767,9 @@ class AsyncMemories(AsyncResource):
 
     async def add(
         self,
+        messages: Sequence[types.Message | Mapping[str, Any]] | UnsetType | None = UNSET,
         *,
         content: str | UnsetType | None = UNSET,
-        messages: Sequence[types.Message | Mapping[str, Any]] | UnsetType | None = UNSET,
         extraction: Literal["auto", "verbatim"] | UnsetType = UNSET,
         topic: str | UnsetType | None = UNSET,
         importance_score: int | UnsetType | None = UNSET,
@@ -707,6 +794,10 @@ class AsyncMemories(AsyncResource):
 
         In a slot (subject and attribute) with one value at a time, the new memory takes its interval from what held it.
         With `auto_supersede` it also ends what else it replaces, if that is sure enough.
+
+        ```python
+        await client.memories.add(content="Kim lives in Oslo", subject="kim", attribute="city")
+        ```
 
         Args:
             content: Stored verbatim as exactly one memory.
@@ -770,6 +861,10 @@ class AsyncMemories(AsyncResource):
     ) -> types.BulkWritten:
         """Stores up to 500 memories in one transaction: all or nothing, or, with mode `partial`, each on its own.
 
+        ```python
+        await client.memories.bulk([{"content": "Bo leads support"}, {"content": "Cy leads sales"}])
+        ```
+
         Args:
             memories: 1…500 items, applied in order.
             mode: `all`: all or nothing; `partial`: each on its own. Default: all.
@@ -797,6 +892,10 @@ class AsyncMemories(AsyncResource):
 
         The ledger still verifies: a salted hash stays, whose salt is gone. It cannot be restored.
 
+        ```python
+        await client.memories.erase(memory_id, reason="Kim asked for it")
+        ```
+
         Args:
             memory_id: The memory's id.
             reason: Why; kept with the erasure, so do not quote what is erased.
@@ -822,6 +921,10 @@ class AsyncMemories(AsyncResource):
 
         At most 5,000 memories a request; `remaining` says how many are left for the next. With a whole tenant or
         session go its turns, also those of which no memory was made.
+
+        ```python
+        await client.memories.erase_matching(subject="kim", dry_run=True)
+        ```
 
         Args:
             tenant_id: The tenant; absent is the default one, then with session or subject.
@@ -853,6 +956,10 @@ class AsyncMemories(AsyncResource):
     ) -> types.Versions:
         """Every version of a memory: what was believed of it, about when, and since when.
 
+        ```python
+        await client.memories.versions(memory_id)
+        ```
+
         Args:
             memory_id: The memory's id.
             as_of: Evaluate at this instant.
@@ -874,6 +981,10 @@ class AsyncMemories(AsyncResource):
         idempotency_key: str | None = None,
     ) -> types.Superseded:
         """Ends a memory at a boundary: the world changed. With `superseded_by`, that memory took over.
+
+        ```python
+        await client.memories.supersede(memory_id, valid_to="2026-05-01")
+        ```
 
         Args:
             memory_id: The memory's id.
@@ -913,6 +1024,10 @@ class AsyncMemories(AsyncResource):
         An interval takes its place in the slot as a new memory's does. With several pieces, `version` names the one
         whose interval is wrong.
 
+        ```python
+        await client.memories.correct(memory_id, "misheard", content="Kim lives in Bergen")
+        ```
+
         Args:
             memory_id: The memory's id.
             reason: What was wrong; kept with the transaction.
@@ -948,6 +1063,10 @@ class AsyncMemories(AsyncResource):
     ) -> types.Retracted:
         """Stops believing a memory: the record was wrong. It stays visible at earlier transactions.
 
+        ```python
+        await client.memories.retract(memory_id, reason="it was somebody else")
+        ```
+
         Args:
             memory_id: The memory's id.
             reason: Why; kept with the transaction.
@@ -970,6 +1089,10 @@ class AsyncMemories(AsyncResource):
         idempotency_key: str | None = None,
     ) -> types.Retracted:
         """Retracts a memory, as POST …/retract does. What must go for good is erased.
+
+        ```python
+        await client.memories.delete(memory_id)
+        ```
 
         Args:
             memory_id: The memory's id.
@@ -1015,6 +1138,10 @@ class AsyncPlan(AsyncResource):
     async def status(self, *, as_of: Moment | UnsetType | None = UNSET) -> types.PlanStatus:
         """The plan, and how much of it this month has used; with `as_of`, as both stood then.
 
+        ```python
+        await client.plan.status()
+        ```
+
         Args:
             as_of: As it stood then: plan, limit, writes used, grace.
         """
@@ -1024,6 +1151,10 @@ class AsyncPlan(AsyncResource):
         self, *, limit: int | UnsetType | None = UNSET, cursor: str | UnsetType | None = UNSET
     ) -> types.PlanHistoryPage:
         """What the account's plan was and allowed, newest first: each entry holds until the one after it.
+
+        ```python
+        await client.plan.history()
+        ```
 
         Args:
             limit: Most results; clamped into 1…1000. Default: 20.
@@ -1035,6 +1166,11 @@ class AsyncPlan(AsyncResource):
         self, *, limit: int | UnsetType | None = UNSET, cursor: str | UnsetType | None = UNSET
     ) -> AsyncIterator[types.PlanPeriod]:
         """Every item of `history`, page after page; `limit` is the size of a page.
+
+        ```python
+        async for plan_period in client.plan.iterate_history():
+            print(plan_period)
+        ```
 
         Args:
             limit: Most results; clamped into 1…1000. Default: 20.
@@ -1066,7 +1202,12 @@ class AsyncProvider(AsyncResource):
     """`client.provider`."""
 
     async def get(self) -> types.ProviderSettings:
-        """The model that this account uses where a request brings none; all null where none is set."""
+        """The model that this account uses where a request brings none; all null where none is set.
+
+        ```python
+        await client.provider.get()
+        ```
+        """
         return await self._call(_operations.PROVIDER_GET, {})
 
     async def update(
@@ -1082,6 +1223,10 @@ class AsyncProvider(AsyncResource):
         """Sets or changes the account's model. Its key is stored encrypted, and sent only to the address given with it.
 
         Takes effect at once in this process, within five seconds in others. Nothing is sent to the provider.
+
+        ```python
+        await client.provider.update(provider="ollama", model="llama3.2")
+        ```
 
         Args:
             provider: `openai`, `anthropic`, a preset such as `groq`, or `extractive` for none at all.
@@ -1101,6 +1246,10 @@ class AsyncProvider(AsyncResource):
 
     async def delete(self, *, idempotency_key: str | None = None) -> types.ProviderSettings:
         """Forgets the account's model and its key; from now on the server's default is used.
+
+        ```python
+        await client.provider.delete()
+        ```
 
         Args:
             idempotency_key: Sent as Idempotency-Key instead of one made for this call; a second call with it answers as
@@ -1136,6 +1285,10 @@ class AsyncReceipts(AsyncResource):
     ) -> types.ReceiptPage:
         """Receipts of answers, newest first; with `memory_id`, those that considered that memory.
 
+        ```python
+        await client.receipts.list()
+        ```
+
         Args:
             limit: Most results; clamped into 1…1000. Default: 20.
             tenant_id: Whose memories; absent or null is the default tenant only.
@@ -1157,6 +1310,11 @@ class AsyncReceipts(AsyncResource):
     ) -> AsyncIterator[types.ReceiptSummary]:
         """Every item of `list`, page after page; `limit` is the size of a page.
 
+        ```python
+        async for receipt_summary in client.receipts.iterate():
+            print(receipt_summary)
+        ```
+
         Args:
             limit: Most results; clamped into 1…1000. Default: 20.
             tenant_id: Whose memories; absent or null is the default tenant only.
@@ -1174,6 +1332,10 @@ class AsyncReceipts(AsyncResource):
     async def get(self, receipt_id: Id) -> types.ReceiptFound:
         """What an answer was made of: question, both times, evidence in order, model, hashes; whether it still stands.
 
+        ```python
+        await client.receipts.get(receipt_id)
+        ```
+
         Args:
             receipt_id: The receipt's id.
         """
@@ -1185,6 +1347,10 @@ class AsyncReceipts(AsyncResource):
         """Asks the question again at the moment of its receipt, and says what drifted: evidence, model, or answer.
 
         Nothing is stored. An extractive answer replays identically after any later writes.
+
+        ```python
+        await client.receipts.replay(receipt_id)
+        ```
 
         Args:
             receipt_id: The receipt's id.
@@ -1220,6 +1386,10 @@ class AsyncReviews(AsyncResource):
     ) -> types.ReviewPage:
         """Supersessions that wait for a person, newest first, with both memories as they are now.
 
+        ```python
+        await client.reviews.list()
+        ```
+
         Args:
             state: `open`, `accepted`, `rejected` or `all`. Default: open.
             tenant_id: Whose memories; absent or null is the default tenant only.
@@ -1239,6 +1409,11 @@ class AsyncReviews(AsyncResource):
         cursor: str | UnsetType | None = UNSET,
     ) -> AsyncIterator[types.Review]:
         """Every item of `list`, page after page; `limit` is the size of a page.
+
+        ```python
+        async for review in client.reviews.iterate():
+            print(review)
+        ```
 
         Args:
             state: `open`, `accepted`, `rejected` or `all`. Default: open.
@@ -1266,6 +1441,10 @@ class AsyncReviews(AsyncResource):
 
         A person decides, whoever wrote the new memory; but with a key of at least the old memory's trust.
 
+        ```python
+        await client.reviews.accept(review_id, reason="the newer one is right")
+        ```
+
         Args:
             review_id: The review's id.
             reason: Why; kept with the transaction.
@@ -1281,6 +1460,10 @@ class AsyncReviews(AsyncResource):
         self, review_id: Id, *, dry_run: bool | UnsetType = UNSET, idempotency_key: str | None = None
     ) -> types.ReviewDecided:
         """Closes the review; both memories stay as they are, and no transaction is made.
+
+        ```python
+        await client.reviews.reject(review_id)
+        ```
 
         Args:
             review_id: The review's id.
@@ -1311,7 +1494,12 @@ class AsyncSettings(AsyncResource):
     """`client.settings`."""
 
     async def get(self) -> types.AgentSettings:
-        """This key's settings, defaults filled in."""
+        """This key's settings, defaults filled in.
+
+        ```python
+        await client.settings.get()
+        ```
+        """
         return await self._call(_operations.SETTINGS_GET, {})
 
     async def update(
@@ -1328,6 +1516,10 @@ class AsyncSettings(AsyncResource):
         """Changes what is given; `excluded_categories` is replaced whole.
 
         Takes effect at once in this process, within five seconds in others.
+
+        ```python
+        await client.settings.update(min_confidence=0.9, auto_supersede_default=True)
+        ```
 
         Args:
             auto_supersede_default: Supersede what a new memory replaces, without being asked.
@@ -1383,6 +1575,10 @@ class AsyncSubjects(AsyncResource):
         """Subjects that something is believed about, in the order of their names; found by a part of the name, or by
         the caller's own id.
 
+        ```python
+        await client.subjects.list()
+        ```
+
         Args:
             limit: Most results; clamped into 1…1000. Default: 20.
             tenant_id: Whose memories; absent or null is the default tenant only.
@@ -1418,6 +1614,11 @@ class AsyncSubjects(AsyncResource):
         cursor: str | UnsetType | None = UNSET,
     ) -> AsyncIterator[types.Subject]:
         """Every item of `list`, page after page; `limit` is the size of a page.
+
+        ```python
+        async for subject in client.subjects.iterate():
+            print(subject)
+        ```
 
         Args:
             limit: Most results; clamped into 1…1000. Default: 20.
@@ -1455,6 +1656,10 @@ class AsyncSubjects(AsyncResource):
     ) -> types.Profile:
         """The profile of a subject: each attribute's value at both times, its history, what is due to start or end.
 
+        ```python
+        await client.subjects.get(subject)
+        ```
+
         Args:
             subject: Whom or what it is about.
             tenant_id: Whose memories; absent or null is the default tenant only.
@@ -1475,6 +1680,10 @@ class AsyncSubjects(AsyncResource):
         idempotency_key: str | None = None,
     ) -> types.SubjectUpdated:
         """Gives a subject its id in the caller's system, or, with null, takes it away. A label: no transaction.
+
+        ```python
+        await client.subjects.update(subject, external_id="crm-17")
+        ```
 
         Args:
             subject: Whom or what it is about.
@@ -1520,6 +1729,10 @@ class AsyncTransactions(AsyncResource):
         """Transactions, newest first; with `since` those after it, oldest first, so that a consumer keeps the number it
         has reached.
 
+        ```python
+        await client.transactions.list()
+        ```
+
         Args:
             since: Only transactions after this number, oldest first.
             tenant_id: Only transactions that touched this tenant; absent is all of them.
@@ -1551,6 +1764,11 @@ class AsyncTransactions(AsyncResource):
         transaction_as_of: int | Moment | UnsetType | None = UNSET,
     ) -> AsyncIterator[types.TransactionEntry]:
         """Every item of `list`, page after page; `limit` is the size of a page.
+
+        ```python
+        async for transaction_entry in client.transactions.iterate():
+            print(transaction_entry)
+        ```
 
         Args:
             since: Only transactions after this number, oldest first.
@@ -1584,6 +1802,10 @@ class AsyncTransactions(AsyncResource):
     ) -> types.TransactionFound:
         """One transaction: who, when, why, and every version that it opened and closed.
 
+        ```python
+        await client.transactions.get(tx)
+        ```
+
         Args:
             tx: The transaction's number.
             as_of: Named in the answer; what a transaction did depends on none.
@@ -1606,6 +1828,10 @@ class AsyncTransactions(AsyncResource):
         With `as_of` only what is true at that instant; what was erased has no instant left, and is always named.
         `Accept: text/markdown` gives a page to read.
 
+        ```python
+        await client.transactions.diff(1)
+        ```
+
         Args:
             from_: After this: a transaction's number, or an instant.
             to: Up to this: a number, or an instant; absent is the newest.
@@ -1619,6 +1845,10 @@ class AsyncTransactions(AsyncResource):
     async def verify(self, *, since: int | UnsetType | None = UNSET) -> types.Verified:
         """Reckons the hash chain again from what is stored: `ok`, or the first transaction that is not as its hash
         says.
+
+        ```python
+        await client.transactions.verify()
+        ```
 
         Args:
             since: Only transactions after this one; its own hash is believed.
@@ -1638,6 +1868,10 @@ class AsyncTransactions(AsyncResource):
 
         Refused with `in_the_way` where a later transaction touched one of its memories, holds what would be given back,
         or erased something of it.
+
+        ```python
+        await client.transactions.restore(tx, reason="it was right after all")
+        ```
 
         Args:
             tx: The transaction's number.
@@ -1675,6 +1909,10 @@ class AsyncUsage(AsyncResource):
     ) -> types.UsageSummarized:
         """Writes and transactions of a span, by day and by verb; what the account holds; where its plan stands.
 
+        ```python
+        await client.usage.summary()
+        ```
+
         Args:
             from_: From this on; absent is the month's start.
             to: Up to but without this; absent is the month's end.
@@ -1690,6 +1928,10 @@ class AsyncUsage(AsyncResource):
         cursor: str | UnsetType | None = UNSET,
     ) -> types.UsageDetailed:
         """Writes and transactions of a span by day, verb and key, the newest day first.
+
+        ```python
+        await client.usage.details()
+        ```
 
         Args:
             from_: From this on; absent is the month's start.
@@ -1708,6 +1950,11 @@ class AsyncUsage(AsyncResource):
         cursor: str | UnsetType | None = UNSET,
     ) -> AsyncIterator[types.Detail]:
         """Every item of `details`, page after page; `limit` is the size of a page.
+
+        ```python
+        async for detail in client.usage.iterate_details():
+            print(detail)
+        ```
 
         Args:
             from_: From this on; absent is the month's start.
@@ -1733,6 +1980,10 @@ class AsyncUsage(AsyncResource):
     ) -> types.UsageOfKeys:
         """Writes and transactions of a span, key by key, and when each key was last used.
 
+        ```python
+        await client.usage.by_key()
+        ```
+
         Args:
             from_: From this on; absent is the month's start.
             to: Up to but without this; absent is the month's end.
@@ -1750,6 +2001,11 @@ class AsyncUsage(AsyncResource):
         cursor: str | UnsetType | None = UNSET,
     ) -> AsyncIterator[types.KeyUsed]:
         """Every item of `by_key`, page after page; `limit` is the size of a page.
+
+        ```python
+        async for key_used in client.usage.iterate_by_key():
+            print(key_used)
+        ```
 
         Args:
             from_: From this on; absent is the month's start.
@@ -1780,6 +2036,10 @@ class AsyncUsageWithRawResponse:
         self.by_key = as_raw(usage.by_key)
 
 
+class AsyncWebhooks(AsyncHooks):
+    """`client.webhooks`."""
+
+
 class AsyncResources:
     """Every operation of the service."""
 
@@ -1795,3 +2055,4 @@ class AsyncResources:
         self.subjects = AsyncSubjects(transport)
         self.transactions = AsyncTransactions(transport)
         self.usage = AsyncUsage(transport)
+        self.webhooks = AsyncWebhooks(transport)

@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from aurra_sdk import _operations, types
 from aurra_sdk._given import Id, Moment
+from aurra_sdk._sync.hooks import Hooks
 from aurra_sdk._sync.resource import Resource, as_raw
 from aurra_sdk._sync.transport import Transport
 
@@ -36,6 +37,10 @@ class Conversations(Resource):
 
         A turn whose `id` the session has already is neither stored nor extracted again; if it says something else, the
         first stays, and `warnings` names it. Keeping costs nothing; each fact is a write.
+
+        ```python
+        client.conversations.add("call-7", [{"role": "user", "content": "I moved to Rome in May."}], channel="call")
+        ```
 
         Args:
             session_id: The conversation; any text of the caller's.
@@ -85,6 +90,10 @@ class Conversations(Resource):
     ) -> types.ConversationPage:
         """Conversations, newest first, each with how many turns and believed memories it has.
 
+        ```python
+        client.conversations.list(channel="call")
+        ```
+
         Args:
             limit: Most results; clamped into 1…1000. Default: 20.
             tenant_id: Whose memories; absent or null is the default tenant only.
@@ -120,6 +129,11 @@ class Conversations(Resource):
     ) -> Iterator[types.Conversation]:
         """Every item of `list`, page after page; `limit` is the size of a page.
 
+        ```python
+        for conversation in client.conversations.iterate(channel="call"):
+            print(conversation)
+        ```
+
         Args:
             limit: Most results; clamped into 1…1000. Default: 20.
             tenant_id: Whose memories; absent or null is the default tenant only.
@@ -154,6 +168,10 @@ class Conversations(Resource):
     ) -> types.ConversationFound:
         """One conversation: its labels, and how many turns and believed memories it has.
 
+        ```python
+        client.conversations.get(session_id)
+        ```
+
         Args:
             session_id: The conversation; any text, percent-encoded in a path.
             tenant_id: Whose memories; absent or null is the default tenant only.
@@ -177,6 +195,10 @@ class Conversations(Resource):
     ) -> types.ConversationMessagesPage:
         """The turns of a conversation as they were said, in the order in which they were told, each with the memories
         that were made from it.
+
+        ```python
+        client.conversations.messages(session_id)
+        ```
 
         Args:
             session_id: The conversation; any text, percent-encoded in a path.
@@ -209,6 +231,11 @@ class Conversations(Resource):
         cursor: str | UnsetType | None = UNSET,
     ) -> Iterator[types.ConversationMessage]:
         """Every item of `messages`, page after page; `limit` is the size of a page.
+
+        ```python
+        for conversation_message in client.conversations.iterate_messages(session_id):
+            print(conversation_message)
+        ```
 
         Args:
             session_id: The conversation; any text, percent-encoded in a path.
@@ -258,6 +285,10 @@ class Keys(Resource):
 
         A key that is pinned to a tenant sees those that are pinned to the same.
 
+        ```python
+        client.keys.list()
+        ```
+
         Args:
             limit: Most results; clamped into 1…1000. Default: 20.
             cursor: `next_cursor` of the page before.
@@ -268,6 +299,11 @@ class Keys(Resource):
         self, *, limit: int | UnsetType | None = UNSET, cursor: str | UnsetType | None = UNSET
     ) -> Iterator[types.ApiKey]:
         """Every item of `list`, page after page; `limit` is the size of a page.
+
+        ```python
+        for api_key in client.keys.iterate():
+            print(api_key)
+        ```
 
         Args:
             limit: Most results; clamped into 1…1000. Default: 20.
@@ -282,6 +318,10 @@ class Keys(Resource):
 
     def get(self, key_id: str) -> types.ApiKeyFound:
         """One key, without its secret.
+
+        ```python
+        client.keys.get(key_id)
+        ```
 
         Args:
             key_id: The key's id: the eight characters after `aurra_live_`.
@@ -304,6 +344,10 @@ class Keys(Resource):
         """Makes a key that may at most what this one may. Its secret is in this answer and nowhere else.
 
         A second request with the same Idempotency-Key makes nothing, and is told the id (409 secret_shown_once).
+
+        ```python
+        client.keys.create(["query", "memories:read"], name="support agent")
+        ```
 
         Args:
             scopes: `full`, `read_only`, or some of `memories:read`, `memories:write`, `memories:erase`, `query`,
@@ -348,6 +392,10 @@ class Keys(Resource):
 
         Takes effect at once in this process, within five seconds in others.
 
+        ```python
+        client.keys.update(key_id, name="support agent in Oslo")
+        ```
+
         Args:
             key_id: The key's id: the eight characters after `aurra_live_`.
             name: What people call it.
@@ -374,6 +422,10 @@ class Keys(Resource):
     def revoke(self, key_id: str) -> types.ApiKeyFound:
         """Refuses a key from now on: at once in this process, within five seconds in others. It stays in the list.
 
+        ```python
+        client.keys.revoke(key_id)
+        ```
+
         Args:
             key_id: The key's id: the eight characters after `aurra_live_`.
         """
@@ -386,6 +438,10 @@ class Keys(Resource):
 
         The old secret is accepted for `overlap_hours` more; one that was on its way out already is not. A second
         request with the same Idempotency-Key changes nothing (409 secret_shown_once).
+
+        ```python
+        client.keys.rotate(key_id, overlap_hours=24)
+        ```
 
         Args:
             key_id: The key's id: the eight characters after `aurra_live_`.
@@ -434,6 +490,10 @@ class Memories(Resource):
         external_id: str | UnsetType | None = UNSET,
     ) -> types.MemoryPage:
         """Memories, newest first; only what is valid now, unless times or `include_superseded` say otherwise.
+
+        ```python
+        client.memories.list(subject="kim")
+        ```
 
         Args:
             limit: Most results; clamped into 1…1000. Default: 20.
@@ -485,6 +545,11 @@ class Memories(Resource):
     ) -> Iterator[types.Memory]:
         """Every item of `list`, page after page; `limit` is the size of a page.
 
+        ```python
+        for memory in client.memories.iterate(subject="kim"):
+            print(memory)
+        ```
+
         Args:
             limit: Most results; clamped into 1…1000. Default: 20.
             tenant_id: Whose memories; absent or null is the default tenant only.
@@ -531,6 +596,10 @@ class Memories(Resource):
         Shown flat is the piece at `as_of`; else the latest that began before; else the first to come; else the last
         version.
 
+        ```python
+        client.memories.get(memory_id)
+        ```
+
         Args:
             memory_id: The memory's id.
             as_of: Evaluate at this instant.
@@ -548,6 +617,10 @@ class Memories(Resource):
         transaction_as_of: int | Moment | UnsetType | None = UNSET,
     ) -> types.Timeline:
         """The whole chain, oldest first, whichever of its memories is asked.
+
+        ```python
+        client.memories.timeline(memory_id)
+        ```
 
         Args:
             memory_id: The memory's id.
@@ -567,6 +640,10 @@ class Memories(Resource):
         transaction_as_of: int | Moment | UnsetType | None = UNSET,
     ) -> types.Audit:
         """Where a memory comes from, how it was made, and all that happened to it.
+
+        ```python
+        client.memories.get_audit(memory_id)
+        ```
 
         Args:
             memory_id: The memory's id.
@@ -593,6 +670,10 @@ class Memories(Resource):
         explain: bool | UnsetType = UNSET,
     ) -> types.Found:
         """Finds memories by words and by meaning, best first; superseded and expired ones are left out.
+
+        ```python
+        client.memories.search("where Kim lives")
+        ```
 
         Args:
             query: What to look for, in plain words.
@@ -640,6 +721,10 @@ class Memories(Resource):
     ) -> types.Answered:
         """Answers a question from memories alone, each sentence with its citation; refuses when they do not suffice.
 
+        ```python
+        client.memories.query("Where does Kim live?")
+        ```
+
         Args:
             question: In plain words.
             limit: Most results; clamped into 1…1000. Default: 10.
@@ -674,9 +759,9 @@ class Memories(Resource):
 
     def add(
         self,
+        messages: Sequence[types.Message | Mapping[str, Any]] | UnsetType | None = UNSET,
         *,
         content: str | UnsetType | None = UNSET,
-        messages: Sequence[types.Message | Mapping[str, Any]] | UnsetType | None = UNSET,
         extraction: Literal["auto", "verbatim"] | UnsetType = UNSET,
         topic: str | UnsetType | None = UNSET,
         importance_score: int | UnsetType | None = UNSET,
@@ -701,6 +786,10 @@ class Memories(Resource):
 
         In a slot (subject and attribute) with one value at a time, the new memory takes its interval from what held it.
         With `auto_supersede` it also ends what else it replaces, if that is sure enough.
+
+        ```python
+        client.memories.add(content="Kim lives in Oslo", subject="kim", attribute="city")
+        ```
 
         Args:
             content: Stored verbatim as exactly one memory.
@@ -764,6 +853,10 @@ class Memories(Resource):
     ) -> types.BulkWritten:
         """Stores up to 500 memories in one transaction: all or nothing, or, with mode `partial`, each on its own.
 
+        ```python
+        client.memories.bulk([{"content": "Bo leads support"}, {"content": "Cy leads sales"}])
+        ```
+
         Args:
             memories: 1…500 items, applied in order.
             mode: `all`: all or nothing; `partial`: each on its own. Default: all.
@@ -791,6 +884,10 @@ class Memories(Resource):
 
         The ledger still verifies: a salted hash stays, whose salt is gone. It cannot be restored.
 
+        ```python
+        client.memories.erase(memory_id, reason="Kim asked for it")
+        ```
+
         Args:
             memory_id: The memory's id.
             reason: Why; kept with the erasure, so do not quote what is erased.
@@ -816,6 +913,10 @@ class Memories(Resource):
 
         At most 5,000 memories a request; `remaining` says how many are left for the next. With a whole tenant or
         session go its turns, also those of which no memory was made.
+
+        ```python
+        client.memories.erase_matching(subject="kim", dry_run=True)
+        ```
 
         Args:
             tenant_id: The tenant; absent is the default one, then with session or subject.
@@ -847,6 +948,10 @@ class Memories(Resource):
     ) -> types.Versions:
         """Every version of a memory: what was believed of it, about when, and since when.
 
+        ```python
+        client.memories.versions(memory_id)
+        ```
+
         Args:
             memory_id: The memory's id.
             as_of: Evaluate at this instant.
@@ -868,6 +973,10 @@ class Memories(Resource):
         idempotency_key: str | None = None,
     ) -> types.Superseded:
         """Ends a memory at a boundary: the world changed. With `superseded_by`, that memory took over.
+
+        ```python
+        client.memories.supersede(memory_id, valid_to="2026-05-01")
+        ```
 
         Args:
             memory_id: The memory's id.
@@ -907,6 +1016,10 @@ class Memories(Resource):
         An interval takes its place in the slot as a new memory's does. With several pieces, `version` names the one
         whose interval is wrong.
 
+        ```python
+        client.memories.correct(memory_id, "misheard", content="Kim lives in Bergen")
+        ```
+
         Args:
             memory_id: The memory's id.
             reason: What was wrong; kept with the transaction.
@@ -942,6 +1055,10 @@ class Memories(Resource):
     ) -> types.Retracted:
         """Stops believing a memory: the record was wrong. It stays visible at earlier transactions.
 
+        ```python
+        client.memories.retract(memory_id, reason="it was somebody else")
+        ```
+
         Args:
             memory_id: The memory's id.
             reason: Why; kept with the transaction.
@@ -964,6 +1081,10 @@ class Memories(Resource):
         idempotency_key: str | None = None,
     ) -> types.Retracted:
         """Retracts a memory, as POST …/retract does. What must go for good is erased.
+
+        ```python
+        client.memories.delete(memory_id)
+        ```
 
         Args:
             memory_id: The memory's id.
@@ -1009,6 +1130,10 @@ class Plan(Resource):
     def status(self, *, as_of: Moment | UnsetType | None = UNSET) -> types.PlanStatus:
         """The plan, and how much of it this month has used; with `as_of`, as both stood then.
 
+        ```python
+        client.plan.status()
+        ```
+
         Args:
             as_of: As it stood then: plan, limit, writes used, grace.
         """
@@ -1018,6 +1143,10 @@ class Plan(Resource):
         self, *, limit: int | UnsetType | None = UNSET, cursor: str | UnsetType | None = UNSET
     ) -> types.PlanHistoryPage:
         """What the account's plan was and allowed, newest first: each entry holds until the one after it.
+
+        ```python
+        client.plan.history()
+        ```
 
         Args:
             limit: Most results; clamped into 1…1000. Default: 20.
@@ -1029,6 +1158,11 @@ class Plan(Resource):
         self, *, limit: int | UnsetType | None = UNSET, cursor: str | UnsetType | None = UNSET
     ) -> Iterator[types.PlanPeriod]:
         """Every item of `history`, page after page; `limit` is the size of a page.
+
+        ```python
+        for plan_period in client.plan.iterate_history():
+            print(plan_period)
+        ```
 
         Args:
             limit: Most results; clamped into 1…1000. Default: 20.
@@ -1059,7 +1193,12 @@ class Provider(Resource):
     """`client.provider`."""
 
     def get(self) -> types.ProviderSettings:
-        """The model that this account uses where a request brings none; all null where none is set."""
+        """The model that this account uses where a request brings none; all null where none is set.
+
+        ```python
+        client.provider.get()
+        ```
+        """
         return self._call(_operations.PROVIDER_GET, {})
 
     def update(
@@ -1075,6 +1214,10 @@ class Provider(Resource):
         """Sets or changes the account's model. Its key is stored encrypted, and sent only to the address given with it.
 
         Takes effect at once in this process, within five seconds in others. Nothing is sent to the provider.
+
+        ```python
+        client.provider.update(provider="ollama", model="llama3.2")
+        ```
 
         Args:
             provider: `openai`, `anthropic`, a preset such as `groq`, or `extractive` for none at all.
@@ -1094,6 +1237,10 @@ class Provider(Resource):
 
     def delete(self, *, idempotency_key: str | None = None) -> types.ProviderSettings:
         """Forgets the account's model and its key; from now on the server's default is used.
+
+        ```python
+        client.provider.delete()
+        ```
 
         Args:
             idempotency_key: Sent as Idempotency-Key instead of one made for this call; a second call with it answers as
@@ -1129,6 +1276,10 @@ class Receipts(Resource):
     ) -> types.ReceiptPage:
         """Receipts of answers, newest first; with `memory_id`, those that considered that memory.
 
+        ```python
+        client.receipts.list()
+        ```
+
         Args:
             limit: Most results; clamped into 1…1000. Default: 20.
             tenant_id: Whose memories; absent or null is the default tenant only.
@@ -1150,6 +1301,11 @@ class Receipts(Resource):
     ) -> Iterator[types.ReceiptSummary]:
         """Every item of `list`, page after page; `limit` is the size of a page.
 
+        ```python
+        for receipt_summary in client.receipts.iterate():
+            print(receipt_summary)
+        ```
+
         Args:
             limit: Most results; clamped into 1…1000. Default: 20.
             tenant_id: Whose memories; absent or null is the default tenant only.
@@ -1166,6 +1322,10 @@ class Receipts(Resource):
     def get(self, receipt_id: Id) -> types.ReceiptFound:
         """What an answer was made of: question, both times, evidence in order, model, hashes; whether it still stands.
 
+        ```python
+        client.receipts.get(receipt_id)
+        ```
+
         Args:
             receipt_id: The receipt's id.
         """
@@ -1177,6 +1337,10 @@ class Receipts(Resource):
         """Asks the question again at the moment of its receipt, and says what drifted: evidence, model, or answer.
 
         Nothing is stored. An extractive answer replays identically after any later writes.
+
+        ```python
+        client.receipts.replay(receipt_id)
+        ```
 
         Args:
             receipt_id: The receipt's id.
@@ -1212,6 +1376,10 @@ class Reviews(Resource):
     ) -> types.ReviewPage:
         """Supersessions that wait for a person, newest first, with both memories as they are now.
 
+        ```python
+        client.reviews.list()
+        ```
+
         Args:
             state: `open`, `accepted`, `rejected` or `all`. Default: open.
             tenant_id: Whose memories; absent or null is the default tenant only.
@@ -1231,6 +1399,11 @@ class Reviews(Resource):
         cursor: str | UnsetType | None = UNSET,
     ) -> Iterator[types.Review]:
         """Every item of `list`, page after page; `limit` is the size of a page.
+
+        ```python
+        for review in client.reviews.iterate():
+            print(review)
+        ```
 
         Args:
             state: `open`, `accepted`, `rejected` or `all`. Default: open.
@@ -1257,6 +1430,10 @@ class Reviews(Resource):
 
         A person decides, whoever wrote the new memory; but with a key of at least the old memory's trust.
 
+        ```python
+        client.reviews.accept(review_id, reason="the newer one is right")
+        ```
+
         Args:
             review_id: The review's id.
             reason: Why; kept with the transaction.
@@ -1272,6 +1449,10 @@ class Reviews(Resource):
         self, review_id: Id, *, dry_run: bool | UnsetType = UNSET, idempotency_key: str | None = None
     ) -> types.ReviewDecided:
         """Closes the review; both memories stay as they are, and no transaction is made.
+
+        ```python
+        client.reviews.reject(review_id)
+        ```
 
         Args:
             review_id: The review's id.
@@ -1300,7 +1481,12 @@ class Settings(Resource):
     """`client.settings`."""
 
     def get(self) -> types.AgentSettings:
-        """This key's settings, defaults filled in."""
+        """This key's settings, defaults filled in.
+
+        ```python
+        client.settings.get()
+        ```
+        """
         return self._call(_operations.SETTINGS_GET, {})
 
     def update(
@@ -1317,6 +1503,10 @@ class Settings(Resource):
         """Changes what is given; `excluded_categories` is replaced whole.
 
         Takes effect at once in this process, within five seconds in others.
+
+        ```python
+        client.settings.update(min_confidence=0.9, auto_supersede_default=True)
+        ```
 
         Args:
             auto_supersede_default: Supersede what a new memory replaces, without being asked.
@@ -1372,6 +1562,10 @@ class Subjects(Resource):
         """Subjects that something is believed about, in the order of their names; found by a part of the name, or by
         the caller's own id.
 
+        ```python
+        client.subjects.list()
+        ```
+
         Args:
             limit: Most results; clamped into 1…1000. Default: 20.
             tenant_id: Whose memories; absent or null is the default tenant only.
@@ -1408,6 +1602,11 @@ class Subjects(Resource):
     ) -> Iterator[types.Subject]:
         """Every item of `list`, page after page; `limit` is the size of a page.
 
+        ```python
+        for subject in client.subjects.iterate():
+            print(subject)
+        ```
+
         Args:
             limit: Most results; clamped into 1…1000. Default: 20.
             tenant_id: Whose memories; absent or null is the default tenant only.
@@ -1443,6 +1642,10 @@ class Subjects(Resource):
     ) -> types.Profile:
         """The profile of a subject: each attribute's value at both times, its history, what is due to start or end.
 
+        ```python
+        client.subjects.get(subject)
+        ```
+
         Args:
             subject: Whom or what it is about.
             tenant_id: Whose memories; absent or null is the default tenant only.
@@ -1463,6 +1666,10 @@ class Subjects(Resource):
         idempotency_key: str | None = None,
     ) -> types.SubjectUpdated:
         """Gives a subject its id in the caller's system, or, with null, takes it away. A label: no transaction.
+
+        ```python
+        client.subjects.update(subject, external_id="crm-17")
+        ```
 
         Args:
             subject: Whom or what it is about.
@@ -1508,6 +1715,10 @@ class Transactions(Resource):
         """Transactions, newest first; with `since` those after it, oldest first, so that a consumer keeps the number it
         has reached.
 
+        ```python
+        client.transactions.list()
+        ```
+
         Args:
             since: Only transactions after this number, oldest first.
             tenant_id: Only transactions that touched this tenant; absent is all of them.
@@ -1540,6 +1751,11 @@ class Transactions(Resource):
     ) -> Iterator[types.TransactionEntry]:
         """Every item of `list`, page after page; `limit` is the size of a page.
 
+        ```python
+        for transaction_entry in client.transactions.iterate():
+            print(transaction_entry)
+        ```
+
         Args:
             since: Only transactions after this number, oldest first.
             tenant_id: Only transactions that touched this tenant; absent is all of them.
@@ -1571,6 +1787,10 @@ class Transactions(Resource):
     ) -> types.TransactionFound:
         """One transaction: who, when, why, and every version that it opened and closed.
 
+        ```python
+        client.transactions.get(tx)
+        ```
+
         Args:
             tx: The transaction's number.
             as_of: Named in the answer; what a transaction did depends on none.
@@ -1593,6 +1813,10 @@ class Transactions(Resource):
         With `as_of` only what is true at that instant; what was erased has no instant left, and is always named.
         `Accept: text/markdown` gives a page to read.
 
+        ```python
+        client.transactions.diff(1)
+        ```
+
         Args:
             from_: After this: a transaction's number, or an instant.
             to: Up to this: a number, or an instant; absent is the newest.
@@ -1606,6 +1830,10 @@ class Transactions(Resource):
     def verify(self, *, since: int | UnsetType | None = UNSET) -> types.Verified:
         """Reckons the hash chain again from what is stored: `ok`, or the first transaction that is not as its hash
         says.
+
+        ```python
+        client.transactions.verify()
+        ```
 
         Args:
             since: Only transactions after this one; its own hash is believed.
@@ -1625,6 +1853,10 @@ class Transactions(Resource):
 
         Refused with `in_the_way` where a later transaction touched one of its memories, holds what would be given back,
         or erased something of it.
+
+        ```python
+        client.transactions.restore(tx, reason="it was right after all")
+        ```
 
         Args:
             tx: The transaction's number.
@@ -1662,6 +1894,10 @@ class Usage(Resource):
     ) -> types.UsageSummarized:
         """Writes and transactions of a span, by day and by verb; what the account holds; where its plan stands.
 
+        ```python
+        client.usage.summary()
+        ```
+
         Args:
             from_: From this on; absent is the month's start.
             to: Up to but without this; absent is the month's end.
@@ -1677,6 +1913,10 @@ class Usage(Resource):
         cursor: str | UnsetType | None = UNSET,
     ) -> types.UsageDetailed:
         """Writes and transactions of a span by day, verb and key, the newest day first.
+
+        ```python
+        client.usage.details()
+        ```
 
         Args:
             from_: From this on; absent is the month's start.
@@ -1695,6 +1935,11 @@ class Usage(Resource):
         cursor: str | UnsetType | None = UNSET,
     ) -> Iterator[types.Detail]:
         """Every item of `details`, page after page; `limit` is the size of a page.
+
+        ```python
+        for detail in client.usage.iterate_details():
+            print(detail)
+        ```
 
         Args:
             from_: From this on; absent is the month's start.
@@ -1719,6 +1964,10 @@ class Usage(Resource):
     ) -> types.UsageOfKeys:
         """Writes and transactions of a span, key by key, and when each key was last used.
 
+        ```python
+        client.usage.by_key()
+        ```
+
         Args:
             from_: From this on; absent is the month's start.
             to: Up to but without this; absent is the month's end.
@@ -1736,6 +1985,11 @@ class Usage(Resource):
         cursor: str | UnsetType | None = UNSET,
     ) -> Iterator[types.KeyUsed]:
         """Every item of `by_key`, page after page; `limit` is the size of a page.
+
+        ```python
+        for key_used in client.usage.iterate_by_key():
+            print(key_used)
+        ```
 
         Args:
             from_: From this on; absent is the month's start.
@@ -1765,6 +2019,10 @@ class UsageWithRawResponse:
         self.by_key = as_raw(usage.by_key)
 
 
+class Webhooks(Hooks):
+    """`client.webhooks`."""
+
+
 class Resources:
     """Every operation of the service."""
 
@@ -1780,3 +2038,4 @@ class Resources:
         self.subjects = Subjects(transport)
         self.transactions = Transactions(transport)
         self.usage = Usage(transport)
+        self.webhooks = Webhooks(transport)

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 
-from aurra_sdk import errors
+from aurra_sdk import _failures, errors
 from aurra_sdk._operation import A, Operation, Prepared, RawResponse, prepare, read
 from aurra_sdk._options import Options
 from aurra_sdk._retrying import seconds_before_retry
@@ -54,5 +54,5 @@ class Transport:
         try:
             response = self.http.send(request)
         except httpx2.RequestError as error:
-            raise errors.of_transport(error, self.options.base_url) from error
+            raise _failures.of_transport(error, self.options.base_url) from error
         return read(operation, response)
