@@ -131,7 +131,8 @@ def build_app(service: Service) -> Litestar:
         openapi_config=None,
         logging_config=None,
         cors_config=CORSConfig(
-            allow_origins=["*"], expose_headers=["X-Request-Id", "Retry-After", "X-Plan-Warning", *rates.HEADERS]
+            allow_origins=["*"],
+            expose_headers=["X-Request-Id", "Retry-After", "WWW-Authenticate", "X-Plan-Warning", *rates.HEADERS],
         ),
         before_send=[limits.teller(service)],
         exception_handlers={Exception: _refused},

@@ -209,6 +209,7 @@ async def test_browsers_may_ask_from_anywhere(account: Account) -> None:
     origin = {"Origin": "https://app.example"}
     response = await account.client.post("/mcp", json=document, headers={**headers, **origin})
     assert response.status_code == 200 and response.headers["access-control-allow-origin"] == "*"
+    assert "WWW-Authenticate" in response.headers["access-control-expose-headers"]
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization, mcp-method"}
     preflight = await account.client.options("/mcp", headers={**origin, **asked})
     assert preflight.status_code == 204 and "mcp-method" in preflight.headers["access-control-allow-headers"]
