@@ -16,6 +16,7 @@ from aurra import __version__, jobs, networks, rates
 from aurra.context import Clock, Service, database_clock
 from aurra.errors import AurraError, BadRequest, CannotStart, NotFound, Unavailable
 from aurra.faces import limits, openapi, rest
+from aurra.faces.oauth import routes as oauth
 from aurra.faces.readiness import Readiness
 from aurra.ops import OPERATIONS, last_uses
 from aurra.ops.following import follow, open_first
@@ -128,11 +129,12 @@ def build_app(service: Service) -> Litestar:
         return await rest.respond(request, lambda id_: _ready(readiness, id_))
 
     return Litestar(
-        [index, document, live, ready, *rest.handlers(service, list(OPERATIONS.values()))],
+        [index, document, live, ready, *oauth.handlers(service), *rest.handlers(service, list(OPERATIONS.values()))],
         openapi_config=None,
         logging_config=None,
         cors_config=CORSConfig(
-            allow_origins=["*"], expose_headers=["X-Request-Id", "Retry-After", "X-Plan-Warning", *rates.HEADERS]
+            allow_origins=["*"],
+            expose_headers=["X-Request-Id", "Retry-After", "X-Plan-Warning", "WWW-Authenticate", *rates.HEADERS],
         ),
         before_send=[limits.teller(service)],
         exception_handlers={Exception: _refused},

@@ -17,6 +17,7 @@ from aurra.errors import AurraError, BadRequest, PayloadTooLarge, TooSlow, Unsup
 from aurra.faces import asking, auth, decoding, limits, problems, signatures
 from aurra.faces.asking import Asked
 from aurra.ops import Operation
+from aurra.ops.registry import MIB
 
 AnyRequest = Request[Any, Any, Any]
 _BODY_SECONDS = 10
@@ -139,7 +140,7 @@ async def _caller_and_body(service: Service, op: Operation, request: AnyRequest)
 
     async def read() -> bytes:
         nonlocal body
-        body = await _body(request, op.body_limit)
+        body = await read_body(request, op.body_limit)
         return body
 
     if signatures.is_presented(request.scope["headers"]):
@@ -192,7 +193,7 @@ def _require_single_headers(request: AnyRequest) -> None:
         raise BadRequest("Send Content-Length, or Transfer-Encoding: chunked; not both, and no other coding.")
 
 
-async def _body(request: AnyRequest, limit: int) -> bytes:
+async def read_body(request: AnyRequest, limit: int) -> bytes:
     """The body, as sent. Raises PayloadTooLarge over the limit."""
     length = request.headers.get("content-length", "0")
     if not re.fullmatch(r"[0-9]{1,15}", length):
@@ -231,4 +232,4 @@ def _require_json(request: AnyRequest) -> None:
 
 
 def _too_large(limit: int) -> PayloadTooLarge:
-    return PayloadTooLarge(f"The body is over {limit // 1024 // 1024} MiB.")
+    return PayloadTooLarge(f"The body is over {f'{limit // MIB} MiB' if limit >= MIB else f'{limit // 1024} KiB'}.")
