@@ -15,7 +15,7 @@ AnyRequest = Request[Any, Any, Any]
 async def resource(service: Service, request: AnyRequest) -> Told:
     """This service, or its /mcp where that is asked about; its tokens come from itself."""
     origin = origins.of(service, request)
-    path = "/mcp" if request.url.path.rstrip("/").endswith("/mcp") else ""
+    path = "/mcp" if request.scope["path"].rstrip("/").endswith("/mcp") else ""
     return Told(
         {
             "resource": f"{origin}{path}",
