@@ -55,3 +55,5 @@ ALTER TABLE oauth_token FORCE ROW LEVEL SECURITY;
 CREATE POLICY own_account ON oauth_token USING (company_id = nullif(current_setting('aurra.company_id', true), '')::uuid);
 CREATE POLICY presented_key ON oauth_token FOR SELECT TO aurra_app USING (key_id = nullif(current_setting('aurra.key_id', true), ''));
 GRANT SELECT, INSERT, DELETE, UPDATE (used_at) ON oauth_token TO aurra_app;
+
+COMMENT ON TABLE service_secret IS 'Secrets of this installation, made here: `cursor` signs the cursors of lists, the ids of OAuth''s clients and the form that asks for consent. Has no account.';
