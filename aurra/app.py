@@ -134,7 +134,7 @@ def build_app(service: Service) -> Litestar:
         logging_config=None,
         cors_config=CORSConfig(
             allow_origins=["*"],
-            expose_headers=["X-Request-Id", "Retry-After", "X-Plan-Warning", "WWW-Authenticate", *rates.HEADERS],
+            expose_headers=["X-Request-Id", "Retry-After", "WWW-Authenticate", "X-Plan-Warning", *rates.HEADERS],
         ),
         before_send=[limits.teller(service)],
         exception_handlers={Exception: _refused},
