@@ -532,6 +532,12 @@ async def test_tokens_die_with_the_secret_that_was_typed(
     await manager.post(f"/api-keys/{key_id}/rotate", overlap_hours=0)
     ended(await host.calls(newer))
     refused(await host.refresh(newer), "invalid_grant")
+    # Of two overlaps at once there is none: the older secret has ended with the second.
+    rotated = await manager.post(f"/api-keys/{key_id}/rotate", overlap_hours=24)
+    tokens = await host.connect(rotated["key"])
+    for is_accepted in (True, False):
+        await manager.post(f"/api-keys/{key_id}/rotate", overlap_hours=24)
+        assert ((await host.calls(tokens)).status_code == 200) == is_accepted
 
 
 @pytest.mark.parametrize("kind", ["code", "refresh"])

@@ -51,8 +51,10 @@ class Faulty(Exception):
 
 def read(service: Service, request: AnyRequest, text: str) -> Asked:
     """The request of a query. Raises Unanswerable, or Faulty."""
+    if len(text) > _LONGEST:
+        raise Unanswerable("The app that sent you here asked in too many words.")
     try:
-        given = telling.fields(text if len(text) <= _LONGEST else "client_id=&client_id=")
+        given = telling.fields(text)
     except Refused as refused:
         raise Unanswerable(refused.description) from None
     client_id = given.get("client_id", "")
