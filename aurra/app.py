@@ -17,6 +17,7 @@ from aurra.context import Clock, Service, database_clock
 from aurra.errors import AurraError, BadRequest, CannotStart, NotFound, Unavailable
 from aurra.faces import documents, limits, rest
 from aurra.faces.mcp import door
+from aurra.faces.oauth import routes as oauth
 from aurra.faces.readiness import Readiness
 from aurra.ops import OPERATIONS, last_uses
 from aurra.ops.following import follow, open_first
@@ -125,6 +126,7 @@ def build_app(service: Service) -> Litestar:
             live,
             ready,
             door.handler(service),
+            *oauth.handlers(service),
             *documents.handlers(service),
             *rest.handlers(service, list(OPERATIONS.values())),
         ],

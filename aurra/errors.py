@@ -41,6 +41,7 @@ CODES: dict[str, tuple[int, str]] = {
     "revoked_key": (401, "Use another key; this one was revoked."),
     "expired_key": (401, "Use another key; this one has expired."),
     "rotated_key": (401, "Use the secret that the rotation answered; the one before it has ended."),
+    "invalid_token": (401, "Refresh the token, or connect again; it has ended, or never was one of this service's."),
     "signature_required": (401, "Sign the request with the key's signing secret; aurra/signing.md says how."),
     "malformed_signature": (
         401,

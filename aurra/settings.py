@@ -12,6 +12,8 @@ from platformdirs import user_data_dir
 
 from aurra.errors import CannotStart
 
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?/?")
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The environment, read once at the start. Raises CannotStart for a value that cannot be used."""
@@ -58,7 +60,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(description="Memories of a tenant up to which a search looks at every one; above, they are indexed.")
     ] = 2000
     aurra_trusted_proxies: Annotated[
-        str, Meta(description="Networks of the proxies whose X-Forwarded-For is believed.")
+        str, Meta(description="Networks of the proxies whose X-Forwarded-For, -Proto and -Host are believed.")
+    ] = ""
+    aurra_public_url: Annotated[
+        str, Meta(description="Where clients reach this service, where requests do not tell: scheme, host, port.")
     ] = ""
     aurra_failed_authentications: Annotated[
         int, Meta(description="Requests without a good key that a /24 (IPv6: /56) may make a minute; 0 is no limit.")
@@ -107,6 +112,11 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         )
     if settings.aurra_failed_authentications < 0:
         raise CannotStart("AURRA_FAILED_AUTHENTICATIONS cannot be negative; 0 is no limit.")
+    if settings.aurra_public_url and not _ORIGIN.fullmatch(settings.aurra_public_url):
+        raise CannotStart(
+            f"AURRA_PUBLIC_URL={settings.aurra_public_url!r} cannot be used: scheme, host and port alone, such as "
+            "https://memory.example."
+        )
     if settings.dsn and not settings.dsn.startswith("postgresql://"):
         raise CannotStart("DATABASE_URL must begin with postgresql:// or postgres://.")
     return settings

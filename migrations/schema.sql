@@ -351,6 +351,34 @@ CREATE TABLE public.memory (
 );
 ALTER TABLE ONLY public.memory FORCE ROW LEVEL SECURITY;
 ALTER TABLE public.memory OWNER TO aurra_owner;
+CREATE TABLE public.oauth_grant (
+    company_id uuid NOT NULL,
+    grant_id uuid NOT NULL,
+    key_id text NOT NULL,
+    consented_by bytea NOT NULL,
+    scopes text[] NOT NULL,
+    client_hash bytea NOT NULL,
+    client_name text NOT NULL,
+    redirect_uri text NOT NULL,
+    resource text NOT NULL,
+    challenge text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    issued_at timestamp with time zone NOT NULL
+);
+ALTER TABLE ONLY public.oauth_grant FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.oauth_grant OWNER TO aurra_owner;
+CREATE TABLE public.oauth_token (
+    company_id uuid NOT NULL,
+    token_hash bytea NOT NULL,
+    grant_id uuid NOT NULL,
+    key_id text NOT NULL,
+    kind text NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone,
+    CONSTRAINT oauth_token_kind CHECK ((kind = ANY (ARRAY['code'::text, 'access'::text, 'refresh'::text])))
+);
+ALTER TABLE ONLY public.oauth_token FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.oauth_token OWNER TO aurra_owner;
 CREATE TABLE public.plan (
     plan text NOT NULL,
     writes_limit bigint NOT NULL,
@@ -637,6 +665,10 @@ ALTER TABLE ONLY public.ledger
     ADD CONSTRAINT ledger_pkey PRIMARY KEY (company_id);
 ALTER TABLE ONLY public.memory
     ADD CONSTRAINT memory_pkey PRIMARY KEY (company_id, id);
+ALTER TABLE ONLY public.oauth_grant
+    ADD CONSTRAINT oauth_grant_pkey PRIMARY KEY (company_id, grant_id);
+ALTER TABLE ONLY public.oauth_token
+    ADD CONSTRAINT oauth_token_pkey PRIMARY KEY (company_id, token_hash);
 ALTER TABLE ONLY public.plan_change
     ADD CONSTRAINT plan_change_pkey PRIMARY KEY (company_id, id);
 ALTER TABLE ONLY public.plan
@@ -695,6 +727,10 @@ CREATE INDEX memory_by_subject ON public.memory USING btree (company_id, tenant_
 CREATE INDEX memory_newest ON public.memory USING btree (company_id, tenant_id, created_at, id);
 CREATE INDEX memory_of_slot ON public.memory USING btree (company_id, slot_id) WHERE (slot_id IS NOT NULL);
 CREATE INDEX memory_of_source ON public.memory USING btree (company_id, source_id) WHERE (source_id IS NOT NULL);
+CREATE INDEX oauth_grant_by_key ON public.oauth_grant USING btree (key_id);
+CREATE INDEX oauth_token_ended ON public.oauth_token USING btree (company_id, ends_at);
+CREATE INDEX oauth_token_of_grant ON public.oauth_token USING btree (company_id, grant_id);
+CREATE INDEX oauth_token_presented ON public.oauth_token USING btree (key_id, token_hash);
 CREATE INDEX receipt_evidence_of_memory ON public.receipt_evidence USING btree (company_id, memory_id);
 CREATE INDEX receipt_newest ON public.receipt USING btree (company_id, tenant_id, at, id);
 CREATE INDEX review_newest ON public.review USING btree (company_id, tenant_id, at, id);
@@ -735,6 +771,14 @@ ALTER TABLE ONLY public.memory
     ADD CONSTRAINT memory_company_id_created_tx_fkey FOREIGN KEY (company_id, created_tx) REFERENCES public.transaction(company_id, id);
 ALTER TABLE ONLY public.memory
     ADD CONSTRAINT memory_company_id_slot_id_fkey FOREIGN KEY (company_id, slot_id) REFERENCES public.slot(company_id, id);
+ALTER TABLE ONLY public.oauth_grant
+    ADD CONSTRAINT oauth_grant_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.account(company_id);
+ALTER TABLE ONLY public.oauth_grant
+    ADD CONSTRAINT oauth_grant_company_id_key_id_fkey FOREIGN KEY (company_id, key_id) REFERENCES public.api_key(company_id, key_id);
+ALTER TABLE ONLY public.oauth_token
+    ADD CONSTRAINT oauth_token_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.account(company_id);
+ALTER TABLE ONLY public.oauth_token
+    ADD CONSTRAINT oauth_token_company_id_grant_id_fkey FOREIGN KEY (company_id, grant_id) REFERENCES public.oauth_grant(company_id, grant_id);
 ALTER TABLE ONLY public.plan_change
     ADD CONSTRAINT plan_change_company_id_fkey FOREIGN KEY (company_id) REFERENCES public.account(company_id);
 ALTER TABLE ONLY public.provider
@@ -784,6 +828,8 @@ ALTER TABLE public.embedding ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.idempotency ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.ledger ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.memory ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.oauth_grant ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.oauth_token ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_account ON public.account USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.api_key USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.content USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
@@ -793,6 +839,8 @@ CREATE POLICY own_account ON public.embedding USING ((company_id = (NULLIF(curre
 CREATE POLICY own_account ON public.idempotency USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.ledger USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.memory USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY own_account ON public.oauth_grant USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
+CREATE POLICY own_account ON public.oauth_token USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.plan_change USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.provider USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 CREATE POLICY own_account ON public.receipt USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
@@ -815,6 +863,8 @@ CREATE POLICY own_account_erase ON public.version FOR DELETE TO aurra_eraser USI
 CREATE POLICY own_account_read ON public.version FOR SELECT USING ((company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid));
 ALTER TABLE public.plan_change ENABLE ROW LEVEL SECURITY;
 CREATE POLICY presented_key ON public.api_key FOR SELECT TO aurra_app USING ((key_id = NULLIF(current_setting('aurra.key_id'::text, true), ''::text)));
+CREATE POLICY presented_key ON public.oauth_grant FOR SELECT TO aurra_app USING ((key_id = NULLIF(current_setting('aurra.key_id'::text, true), ''::text)));
+CREATE POLICY presented_key ON public.oauth_token FOR SELECT TO aurra_app USING ((key_id = NULLIF(current_setting('aurra.key_id'::text, true), ''::text)));
 ALTER TABLE public.provider ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.receipt ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.receipt_evidence ENABLE ROW LEVEL SECURITY;
@@ -886,6 +936,10 @@ GRANT UPDATE(writes_used) ON TABLE public.ledger TO aurra_app;
 GRANT UPDATE(grace_from) ON TABLE public.ledger TO aurra_app;
 GRANT SELECT,INSERT ON TABLE public.memory TO aurra_app;
 GRANT SELECT,DELETE ON TABLE public.memory TO aurra_eraser;
+GRANT SELECT,INSERT,DELETE ON TABLE public.oauth_grant TO aurra_app;
+GRANT UPDATE(issued_at) ON TABLE public.oauth_grant TO aurra_app;
+GRANT SELECT,INSERT,DELETE ON TABLE public.oauth_token TO aurra_app;
+GRANT UPDATE(used_at) ON TABLE public.oauth_token TO aurra_app;
 GRANT SELECT ON TABLE public.plan TO aurra_app;
 GRANT SELECT ON TABLE public.plan_change TO aurra_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider TO aurra_app;

@@ -33,7 +33,7 @@ async def admitted(service: Service, request: AnyRequest, authenticating: Awaita
         # Before the limits: from elsewhere, a key that leaked must not use up what its account may.
         addresses.require_allowed(caller, request, service.trusted_proxies)
     except (NotAuthenticated, Forbidden):
-        await _count_failure(service, request)
+        await count_failure(service, request)
         raise
     await _admit(service, request.scope, caller)
     return caller
@@ -48,7 +48,8 @@ async def _admit(service: Service, scope: Any, caller: Caller) -> None:
         )
 
 
-async def _count_failure(service: Service, request: AnyRequest) -> None:
+async def count_failure(service: Service, request: AnyRequest) -> None:
+    """One more failed authentication of the request's network. Raises TooManyRequests where it had too many."""
     burst = service.settings.aurra_failed_authentications
     if not burst:
         return

@@ -43,7 +43,7 @@ def headers(error: AurraError) -> dict[str, str]:
     """The headers that go with it."""
     found: dict[str, str] = {}
     if error.status == HTTPStatus.UNAUTHORIZED:
-        found["WWW-Authenticate"] = "Bearer"
+        found["WWW-Authenticate"] = 'Bearer error="invalid_token"' if error.code == "invalid_token" else "Bearer"
     if error.status == HTTPStatus.REQUEST_TIMEOUT:
         found["Connection"] = "close"
     if error.retry_after is not None:

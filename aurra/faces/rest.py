@@ -144,7 +144,7 @@ async def caller_and_body(
 
     async def read() -> bytes:
         nonlocal body
-        body = await _body(request, limit or MIB)
+        body = await read_body(request, limit or MIB)
         return body
 
     if signatures.is_presented(request.scope["headers"]):
@@ -199,7 +199,7 @@ def require_single_headers(request: AnyRequest) -> None:
         raise BadRequest("Send Content-Length, or Transfer-Encoding: chunked; not both, and no other coding.")
 
 
-async def _body(request: AnyRequest, limit: int) -> bytes:
+async def read_body(request: AnyRequest, limit: int) -> bytes:
     """The body, as sent. Raises PayloadTooLarge over the limit."""
     length = request.headers.get("content-length", "0")
     if not re.fullmatch(r"[0-9]{1,15}", length):
@@ -245,4 +245,4 @@ def _require_json(request: AnyRequest) -> None:
 
 
 def _too_large(limit: int) -> PayloadTooLarge:
-    return PayloadTooLarge(f"The body is over {limit // 1024 // 1024} MiB.")
+    return PayloadTooLarge(f"The body is over {f'{limit // MIB} MiB' if limit >= MIB else f'{limit // 1024} KiB'}.")

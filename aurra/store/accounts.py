@@ -65,6 +65,20 @@ class KeyRow(msgspec.Struct, frozen=True):
     signing_sealed_by: str | None
 
 
+class TokenRow(KeyRow, frozen=True):
+    """A token, with its grant and its key."""
+
+    grant_id: UUID
+    consented_by: bytes
+    """The hash of the key's secret that was typed then."""
+    granted_scopes: list[str]
+    client_hash: bytes
+    redirect_uri: str
+    resource: str
+    challenge: str
+    token_ends_at: dt.datetime
+
+
 class Owner(msgspec.Struct, frozen=True):
     company_id: UUID
 
@@ -325,6 +339,11 @@ async def insert_key(
 async def find_key(tx: Transaction, key_id: str) -> list[KeyRow]:
     """The keys of that id (ids are random; two accounts might share one, their secrets differ)."""
     return await tx.rows(_Q["presented_key"], KeyRow, key_id=key_id)
+
+
+async def find_token(tx: Transaction, key_id: str, token_hash: bytes) -> TokenRow | None:
+    """The token of the key with that hash."""
+    return await tx.row(_Q["presented_token"], TokenRow, key_id=key_id, token_hash=token_hash)
 
 
 async def read_settings(tx: Transaction, key_id: str) -> str:

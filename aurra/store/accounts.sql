@@ -58,6 +58,18 @@ SELECT company_id, key_id, secret_hash, scopes, tenant_id, trust, settings, expi
        previous_hash, previous_until, signing_sealed, signing_sealed_by
 FROM api_key WHERE key_id = :key_id
 
+-- name: presented_token -> TokenRow
+-- The token that a host presents, with its grant and its key, before their account is known (row-level security shows what
+-- is of that one key only).
+SELECT k.company_id, k.key_id, k.secret_hash, k.scopes, k.tenant_id, k.trust, k.settings, k.expires_at, k.revoked_at, k.networks,
+       k.up_to, k.previous_hash, k.previous_until, k.signing_sealed, k.signing_sealed_by,
+       g.grant_id, g.consented_by, g.scopes AS granted_scopes, g.client_hash, g.redirect_uri, g.resource, g.challenge,
+       t.ends_at AS token_ends_at
+FROM oauth_token t
+JOIN oauth_grant g ON g.company_id = t.company_id AND g.grant_id = t.grant_id
+JOIN api_key k ON k.company_id = g.company_id AND k.key_id = g.key_id
+WHERE t.key_id = :key_id AND t.token_hash = :token_hash
+
 -- name: key_settings -> Text
 -- A key's own settings.
 SELECT settings::text AS value FROM api_key WHERE company_id = :company_id AND key_id = :key_id

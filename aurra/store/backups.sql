@@ -3,7 +3,8 @@
 
 -- name: tables -> TableFacts
 -- Every table of ours but the register of migrations: its columns, whether it has an account, what it refers to. What is
--- unlogged no crash outlives and no standby can read, so no backup holds it.
+-- unlogged no crash outlives and no standby can read, so no backup holds it; nor what hosts were granted, or a restore would
+-- bring back what was ended since: they ask again.
 SELECT c.relname::text AS name,
        ARRAY(SELECT a.attname::text FROM pg_attribute a
               WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
@@ -11,7 +12,7 @@ SELECT c.relname::text AS name,
        EXISTS (SELECT 1 FROM pg_attribute a
                 WHERE a.attrelid = c.oid AND a.attname = 'company_id' AND NOT a.attisdropped) AS has_account,
        c.relforcerowsecurity AS is_forced,
-       c.relpersistence = 'p' AS is_kept,
+       c.relpersistence = 'p' AND c.relname NOT IN ('oauth_grant', 'oauth_token') AS is_kept,
        ARRAY(SELECT DISTINCT f.confrelid::regclass::text FROM pg_constraint f
               WHERE f.conrelid = c.oid AND f.contype = 'f' AND f.confrelid <> c.oid) AS refers_to
 FROM pg_class c

@@ -88,15 +88,17 @@ async def _fill(connection: Any, tx: Transaction, backup: Backup) -> None:
     """The tables hold the backup's rows, and nothing else. Their owner is not bound by their policies meanwhile, which
     would refuse to copy; nobody else sees the tables yet."""
     there = await backups.tables(tx)
-    if {(one.name, tuple(one.columns)) for one in there if one.is_kept} != {
-        (one.name, tuple(one.columns)) for one in backup.manifest.tables
-    }:
+    kept = {(one.name, tuple(one.columns)) for one in there if one.is_kept}
+    # A release that did not know what this one keeps out of backups may have made it, beside this one.
+    dropped = {one.name for one in there if not one.is_kept}
+    copies = [one for one in backup.manifest.tables if one.name not in dropped]
+    if kept != {(one.name, tuple(one.columns)) for one in copies}:
         raise CannotStart("The backup's tables are not those that its migrations make.")
     forced = [table for table in there if table.is_forced]
     for table in forced:
         await _force(tx, table, is_forced=False)
     await tx.run(await _statement(tx, "emptying", names=[table.name for table in there]))
-    for copy in backup.manifest.tables:
+    for copy in copies:
         said: str = await connection.copy_to_table(
             copy.name, schema_name="public", columns=copy.columns, source=backup.pieces(copy.name)
         )

@@ -12,6 +12,7 @@ import pytest
 
 from aurra import sealing
 from aurra.store.embedded import EmbeddedPostgres, find_binaries
+from tests.faces.connecting import register
 from tests.plain import connected, execute
 from tests.providers.scripted_provider import Exchange, ScriptedProvider
 from tests.running import Running, aurra, running
@@ -22,6 +23,7 @@ MODEL_KEYS = {
     "of an account": "sk-canary-account-91fe",
     "of the server": "sk-canary-server-30db",
 }
+TOKENS = ("access_token", "refresh_token")
 PASSWORD = "canary-password-d1c4"
 WRITE = "/agent/memories"
 
@@ -96,6 +98,21 @@ async def provoke(said: Said, dsn: str, provider: ScriptedProvider) -> None:
         await connection.execute("ALTER TABLE content DROP COLUMN broken, DROP CONSTRAINT never")
 
 
+async def connected_host(url: str, key: str) -> dict[str, str]:
+    """What a host is given to present: one that is let in, refreshes, fails, and brings a code twice."""
+    async with httpx2.AsyncClient(base_url=url, timeout=30) as http:
+        host = await register(http)
+        code = await host.let_in(key)
+        assert (await host.redeem(code, code_verifier="x" * 43)).status_code == 400
+        first = (await host.redeem(code)).json()
+        second = (await host.refresh(first)).json()
+        assert (await host.calls(second)).status_code == 200
+        assert (await host.redeem(code)).status_code == 400
+        assert (await host.calls(second)).status_code == 401
+    named = {f"{number} {name}": token[name] for number, token in enumerate((first, second)) for name in TOKENS}
+    return {"code": code, **named}
+
+
 def found(secrets: dict[str, str], where: dict[str, bytes]) -> list[tuple[str, str]]:
     """Which secret stands where."""
     return [
@@ -135,6 +152,7 @@ async def test_no_secret_is_written_down(tmp_path: Path) -> None:
                 key = service.command("keys", "create", "--account", "canary").strip()
                 said = Said(service, key)
                 await provoke(said, postgres.dsn, provider)
+                tokens = await connected_host(service.url, key)
                 shown = "".join(service.command(*words.split()) for words in ("keys list", "secrets rewrap"))
                 assert len(said.errors) > 20
                 assert service.stop() == 0
@@ -155,7 +173,15 @@ async def test_no_secret_is_written_down(tmp_path: Path) -> None:
         "commands": (shown + "".join(refusals)).encode(),
         "PostgreSQL's log": kept.get("log", b""),
     }
-    secrets = {**MODEL_KEYS, "key": key, "its secret": key[19:62], "sealing key": sealing_key, "password": PASSWORD}
+    tokens |= {f"the secret of {name}": token[18:61] for name, token in tokens.items()}
+    secrets = {
+        **MODEL_KEYS,
+        **tokens,
+        "key": key,
+        "its secret": key[19:62],
+        "sealing key": sealing_key,
+        "password": PASSWORD,
+    }
     everything = {**told, "answers": b"".join(said.answers), "the dump": dump, **kept}
     assert found(secrets, everything) == []
     assert found({"content": CONTENT}, told) == []

@@ -166,7 +166,8 @@ def problem(response: httpx2.Response, status: int | None = None, code: str | No
     assert isinstance(body["errors"], list), said
     assert body["request_id"] == response.headers["x-request-id"], said
     if response.status_code == 401:
-        assert response.headers["www-authenticate"] == "Bearer", said
+        told = 'Bearer error="invalid_token"' if body["code"] == "invalid_token" else "Bearer"
+        assert response.headers["www-authenticate"] == told, said
     if status is not None:
         assert response.status_code == status, said
     if code is not None:

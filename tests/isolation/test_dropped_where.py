@@ -4,6 +4,7 @@ The arguments are those that account A's own requests were run with: so each sta
 :company_id` is gone, means rows of A's. It runs as the service's role with account B's setting.
 """
 
+import datetime as dt
 import re
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -24,6 +25,7 @@ from aurra.settings import read_settings
 from aurra.store import migrate, pool
 from aurra.store.queries import Query, every
 from tests.conftest import Account, HandClock, MakeAccount
+from tests.faces.connecting import register
 from tests.isolation import cases
 from tests.isolation.asking import Rest
 from tests.isolation.planting import Planted, plant, word
@@ -132,6 +134,12 @@ async def live(service: Service, owner: Account, planted: Planted) -> None:
     await owner.client.patch(f"/api-keys/{key_id}", json={"name": planted.word})
     await owner.client.post(f"/api-keys/{key_id}/rotate", headers={"Idempotency-Key": planted.word})
     await owner.client.delete(f"/api-keys/{key_id}")
+    host = await register(owner.client)
+    for path in ("/oauth/revoke", None):
+        tokens = (await host.refresh(await host.connect(owner.key))).json()
+        await host.calls(tokens)
+        if path is not None:
+            await host.post(path, token=tokens["refresh_token"])
 
 
 def without_account(query: Query, *, each: bool) -> Iterator[str]:
@@ -192,7 +200,7 @@ TABLES = (
     "account", "api_key", "content", "conversation", "embedding", "idempotency", "ledger", "memory", "provider",
     "receipt", "receipt_evidence", "review", "segment", "segment_sketch", "segment_word", "slot", "source", "subject",
     "tombstone", "transaction", "version", "plan_change", "signature_nonce", "subject_label", "conversation_label",
-    "request_rate",
+    "request_rate", "oauth_grant", "oauth_token",
 )  # fmt: skip
 
 
@@ -307,6 +315,13 @@ async def _special(connection: Any, owner: Account) -> dict[tuple[str, str], Arg
     await connection.execute(nonce, owner.row.id)
     ceiling = "UPDATE api_key SET up_to = 99 WHERE company_id = $1 AND signing_sealed IS NOT NULL"
     await connection.execute(ceiling, owner.row.id)
+    granted = "SELECT grant_id FROM oauth_grant WHERE company_id = $1"
+    grant_id = await connection.fetchval(granted, owner.row.id)
+    of_grant = "key_id, consented_by, scopes, client_hash, client_name, redirect_uri, resource, challenge, created_at"
+    without_tokens = f"""INSERT INTO oauth_grant (company_id, grant_id, issued_at, {of_grant})
+                         SELECT company_id, gen_random_uuid(), issued_at, {of_grant} FROM oauth_grant
+                         WHERE company_id = $1"""
+    await connection.execute(without_tokens, owner.row.id)
     active = "SELECT key_id FROM api_key WHERE company_id = $1 AND revoked_at IS NULL"
     active_keys = [one[0] for one in await connection.fetch(active, owner.row.id)]
     reach = {"from_tx": 0, "to_tx": 10_000, "every": 1000, "vector": pool.half_vector(np.ones(384))}
@@ -325,6 +340,9 @@ async def _special(connection: Any, owner: Account) -> dict[tuple[str, str], Arg
         ("api_keys", "change"): {**terms, "name": "changed"},
         ("api_keys", "revoke"): {},
         ("erasures", "stay_revoked"): {"key_ids": active_keys},
+        ("grants", "end_tokens"): {"grant_id": grant_id},
+        ("grants", "end_grant"): {"grant_id": grant_id},
+        ("grants", "forget_tokens"): {"before": dt.datetime(2099, 1, 1, tzinfo=dt.UTC)},
         ("plans", "accounts_on"): {"plan": "enterprise"},
         ("signing", "forget_expired"): {},
         ("segments", "erased_since"): {"tx": 0},

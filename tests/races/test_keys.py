@@ -13,6 +13,7 @@ import pytest
 from aurra.keys import SCOPES, Terms
 from aurra.store import migrate
 from aurra.store.accounts import open_directory
+from tests.faces.connecting import register
 from tests.faces.wire import PLAN, ok, problem, require_instant
 from tests.plain import connected, own_database
 from tests.running import Running, running
@@ -112,6 +113,23 @@ async def test_a_revoked_key_is_refused_in_every_process(pair: Pair, rounds: int
         took = await asyncio.gather(*(_revoked(pair, number) for number in range(100)))
         assert len(took) == 100 and max(took) < WITHIN
         print(f"\nrevoked: {len(took)} of 100, the last after {max(took):.1f} s")
+
+
+async def test_tokens_of_a_revoked_key_are_refused_in_every_process(pair: Pair) -> None:
+    """What hosts were let in with it: in the other process within five seconds, though it was in use there."""
+    made = await pair.make(scopes=["usage:read"])
+    async with httpx2.AsyncClient(base_url=pair.processes[0].url, timeout=30) as http:
+        tokens = await (await register(http)).connect(made["key"])
+    access = tokens["access_token"]
+    for process in (0, 1):
+        ok(await pair.patiently(lambda process=process: pair.ask(process, access)))
+    ok(await pair.patiently(lambda: pair.manage(0, "DELETE", f"/{made['api_key']['id']}")))
+    revoked = time.monotonic()
+    problem(await pair.patiently(lambda: pair.ask(0, access)), 401, "invalid_token")
+    while (answer := await pair.ask(1, access)).status_code != 401:
+        assert time.monotonic() - revoked < WITHIN, "still accepted"
+        await asyncio.sleep(0.3)
+    problem(answer, 401, "invalid_token")
 
 
 class Load:

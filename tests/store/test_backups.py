@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import zipfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from aurra.keys import NewKey, Terms, parse_scopes
 from aurra.settings import Settings, read_settings
 from aurra.store import backups, migrate
 from aurra.store.accounts import open_directory
+from tests.faces.connecting import register
 from tests.plain import connected, execute, own_database
 
 
@@ -52,6 +54,10 @@ async def restore(dsn: str, file: Path, *known: Path, replaces: bool = False, wi
     await safekeeping.restore(
         settings_of(dsn), file, replaces=replaces, known_from=known, without_erasures=without or not known
     )
+
+
+COLUMNS = "SELECT attname FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0 ORDER BY attnum"
+NO_ROWS = hashlib.sha256(b"").hexdigest()
 
 
 async def contents(dsn: str) -> dict[str, list[str]]:
@@ -91,7 +97,8 @@ async def filled(dsn: str, template: tuple[str, NewKey]) -> AsyncIterator[tuple[
         yield own, template[1]
 
 
-UNLOGGED = ("address_rate", "request_rate")
+IN_NONE = ("address_rate", "request_rate", "oauth_grant", "oauth_token")
+"""What is unlogged, which says what the next seconds owe; and what hosts were granted, who ask again."""
 
 
 async def test_a_backup_restores_every_row_of_every_table(dsn: str, filled: tuple[str, NewKey], tmp_path: Path) -> None:
@@ -101,19 +108,59 @@ async def test_a_backup_restores_every_row_of_every_table(dsn: str, filled: tupl
     made = await backups.take(own, tmp_path / "file")
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
     before = await contents(own)
-    # What is unlogged says what the next seconds owe, and is in no backup.
     assert {table.name: table.rows for table in made.tables} == {
-        name: len(rows) for name, rows in before.items() if name not in UNLOGGED
+        name: len(rows) for name, rows in before.items() if name not in IN_NONE
     }
     async with own_database(dsn) as empty:
         await restore(empty, tmp_path / "file")
         after = await contents(empty)
-        assert {name: rows for name, rows in after.items() if name not in UNLOGGED} == {
-            name: rows for name, rows in before.items() if name not in UNLOGGED
+        assert {name: rows for name, rows in after.items() if name not in IN_NONE} == {
+            name: rows for name, rows in before.items() if name not in IN_NONE
         }
         async with client_of(empty, key.raw) as client:
             memories = (await client.get("/agent/memories")).json()["memories"]
             assert "Kim lives in Rome" in [memory["decision"] for memory in memories]
+
+
+async def test_what_hosts_were_granted_is_in_no_backup(filled: tuple[str, NewKey], tmp_path: Path) -> None:
+    """Ended since or not, a restore does not bring it back: hosts ask again, as the clients that they are."""
+    own, key = filled
+    async with client_of(own, key.raw) as client:
+        host = await register(client)
+        ended, lasting = await host.connect(key.raw), await host.connect(key.raw)
+        await backups.take(own, tmp_path / "file")
+        assert (await host.post("/oauth/revoke", token=ended["refresh_token"])).status_code == 200
+        assert (await host.calls(lasting)).status_code == 200
+    await restore(own, tmp_path / "file", replaces=True)
+    async with client_of(own, key.raw) as client:
+        host.http = client
+        for tokens in (ended, lasting):
+            assert (await host.calls(tokens)).status_code == 401
+            assert (await host.refresh(tokens)).json()["error"] == "invalid_grant"
+        assert (await host.calls(await host.connect(key.raw))).status_code == 200
+
+
+async def test_a_backup_of_a_release_that_kept_what_hosts_were_granted_is_restored_without(
+    filled: tuple[str, NewKey], tmp_path: Path
+) -> None:
+    """One that runs beside this release, on its tables, copies all that is logged."""
+    own, key = filled
+    async with client_of(own, key.raw) as client:
+        host = await register(client)
+        tokens = await host.connect(key.raw)
+    async with connected(own) as connection:
+        columns = {
+            table: [row[0] for row in await connection.fetch(COLUMNS, table)]
+            for table in ("oauth_grant", "oauth_token")
+        }
+    file, other = tmp_path / "file", tmp_path / "other"
+    await backups.take(own, file)
+    added = [{"name": name, "columns": of, "rows": 0, "sha256": NO_ROWS} for name, of in columns.items()]
+    _rewrite(file, other, lambda manifest: {**manifest, "tables": [*manifest["tables"], *added]}, *columns)
+    await restore(own, other, replaces=True)
+    async with client_of(own, key.raw) as client:
+        host.http = client
+        assert (await host.calls(tokens)).status_code == 401
 
 
 async def test_a_login_bound_by_row_level_security_backs_up_and_restores(
@@ -194,14 +241,16 @@ async def test_a_file_that_is_not_whole_changes_nothing(filled: tuple[str, NewKe
     assert await contents(own) == before
 
 
-def _rewrite(file: Path, other: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """The backup with another manifest."""
+def _rewrite(file: Path, other: Path, change: Callable[[dict[str, Any]], dict[str, Any]], *empty: str) -> None:
+    """The backup with another manifest, and with tables without rows."""
     with zipfile.ZipFile(file) as old, zipfile.ZipFile(other, "w") as new:
         for name in old.namelist():
             content = old.read(name)
             if name == "manifest.json":
                 content = msgspec.json.encode(change(msgspec.json.decode(content)))
             new.writestr(name, content)
+        for name in empty:
+            new.writestr(f"tables/{name}", b"")
 
 
 async def test_rows_that_the_chain_does_not_cover_are_not_restored(

@@ -25,23 +25,22 @@ WITHOUT_ACCOUNT = {
 ACCOUNT = "(company_id = (NULLIF(current_setting('aurra.company_id'::text, true), ''::text))::uuid)"
 OWN = {("own_account", "*", "everybody", ACCOUNT, None)}
 DIRECTORY = ("directory", "*", "aurra_owner", "true", "true")
+PRESENTED = (
+    "presented_key",
+    "r",
+    "aurra_app",
+    "(key_id = NULLIF(current_setting('aurra.key_id'::text, true), ''::text))",
+    None,
+)
 POLICIES = {
     # The operator's commands read and change these across accounts, as the role that owns them.
     "account": {*OWN, DIRECTORY},
     "provider": {*OWN, DIRECTORY},
     "plan_change": {*OWN, DIRECTORY},
-    "api_key": {
-        *OWN,
-        DIRECTORY,
-        # A key is found before its account is known: that one row, to be read.
-        (
-            "presented_key",
-            "r",
-            "aurra_app",
-            "(key_id = NULLIF(current_setting('aurra.key_id'::text, true), ''::text))",
-            None,
-        ),
-    },
+    # A key, or a token of one, is found before its account is known: what is of that key, to be read.
+    "api_key": {*OWN, DIRECTORY, PRESENTED},
+    "oauth_grant": {*OWN, PRESENTED},
+    "oauth_token": {*OWN, PRESENTED},
     # A version is opened, read, closed once; only the eraser deletes.
     "version": {
         ("own_account_add", "a", "everybody", None, ACCOUNT),

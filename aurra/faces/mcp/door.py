@@ -22,7 +22,6 @@ AnyRequest = Request[Any, Any, Any]
 Message = MutableMapping[str, Any]
 Respond = Callable[[Any, Receive, Send], Awaitable[None]]
 
-_METADATA = "/.well-known/oauth-protected-resource/mcp"
 _imported: list[Respond] = []
 
 
@@ -108,7 +107,7 @@ async def _refuse(service: Service, request: AnyRequest, error: AurraError, send
         headers["Allow"] = "POST"
     if isinstance(error, NotAuthenticated):
         refused = "" if error.code == NotAuthenticated.default_code else 'error="invalid_token", '
-        metadata = f"{origins.origin(request, service.trusted_proxies)}{_METADATA}"
+        metadata = origins.resource_metadata(origins.of(service, request))
         headers["WWW-Authenticate"] = f'Bearer {refused}resource_metadata="{metadata}"'
     body = msgspec.json.encode(document)
     headers["Content-Length"] = str(len(body))
