@@ -14,7 +14,7 @@ from aurra.providers.embed import full_name, open_embedder
 from aurra.sealing import CannotOpen
 from aurra.settings import Settings
 from aurra.store import embedders, invariants, migrate, pool, provision, signing
-from aurra.store.accounts import AccountRow, Directory, open_directory
+from aurra.store.accounts import AccountRow, Directory, now, open_directory
 from aurra.store.embedders import EmbedderRow
 from aurra.store.invariants import Broken
 from aurra.store.pool import Database
@@ -74,7 +74,7 @@ async def rewrap(settings: Settings) -> bool:
                 click.echo(f"FAIL account {account.name}: {_unreadable(error)}")
                 well = False
             async with directory.act_on(account) as tx:
-                resealed, broken = await signing.rewrap(tx, ring)
+                resealed, broken = await signing.rewrap(tx, ring, await now(tx))
             changed += resealed
             if broken:
                 click.echo(f"FAIL account {account.name}: {_unsignable(broken)}")
@@ -190,7 +190,7 @@ async def _accounts(
             if finding := await _stored_key(directory, account, secret_keys):
                 yield finding
             async with directory.act_on(account) as tx:
-                tried = await signing.try_secrets(tx, secret_keys.find())
+                tried = await signing.try_secrets(tx, secret_keys.find(), at)
             if tried:
                 broken = [key_id for key_id, is_open in tried if not is_open]
                 said = _unsignable(broken) if broken else f"the signing secrets of {len(tried)} keys open"

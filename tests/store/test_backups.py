@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import datetime as dt
+import time
 import zipfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
@@ -12,11 +14,13 @@ import httpx2
 import msgspec
 import pytest
 
+from aurra import sealing, signing
 from aurra.app import build_app, open_service
 from aurra.errors import CannotStart
 from aurra.faces import safekeeping
 from aurra.keys import NewKey, Terms, parse_scopes
 from aurra.settings import Settings, read_settings
+from aurra.signing import Signable
 from aurra.store import backups, migrate
 from aurra.store.accounts import open_directory
 from tests.plain import connected, execute, own_database
@@ -286,6 +290,51 @@ async def test_an_exported_file_knows_what_a_lost_database_had_erased(
             assert (await client.get(f"/memories/{one}")).json()["code"] == "memory_erased"
             refused = await client.get("/agent/memories", headers={"Authorization": f"Bearer {revoked.raw}"})
             assert refused.json()["code"] == "revoked_key"
+
+
+async def test_a_key_that_signs_stays_rotated_and_its_nonces_used(
+    dsn: str, filled: tuple[str, NewKey], tmp_path: Path
+) -> None:
+    """Rotated since the backup: what the new secret and, in the overlap, the old one sign is accepted after the restore
+    as before, and no request a second time that was accepted before it. The backup itself keeps both secrets too."""
+    own, _ = filled
+    settings = read_settings({"DATABASE_URL": own, "AURRA_EMBEDDER": "none", "AURRA_SECRET_KEYS": sealing.new_key()})
+    ring = sealing.parse(settings.aurra_secret_keys, "keys")
+    async with open_directory(own) as directory:
+        account = next(one for one in await directory.list_accounts() if one.name == "backed-up")
+        terms = Terms(scopes=parse_scopes("full"), is_signed=True)
+        first = await directory.create_key(account, terms, ring)
+        await backups.take(own, tmp_path / "before")
+        second = await directory.rotate_key(first.key_id, dt.timedelta(hours=1), lambda: ring)
+
+    async def sent(client: httpx2.AsyncClient, key: NewKey, nonce: str) -> str:
+        request = Signable(method="GET", target=b"/agent/memories", body=b"")
+        at = str(int(time.time()))
+        made = signing.sign(key.signing_secret or "", request, key_id=key.key_id, timestamp=at, nonce=nonce)
+        headers: dict[str, str] = dict(zip(signing.HEADERS, (key.key_id, at, nonce, made), strict=True))
+        return (await client.get("/agent/memories", headers=headers)).json().get("code", "ok")
+
+    async with signing_client(settings, own) as client:
+        used = uuid4().hex
+        assert [await sent(client, first, used), await sent(client, first, used)] == ["ok", "nonce_used"]
+    await backups.take(own, tmp_path / "after")
+    await safekeeping.export_erasures(settings_of(own), tmp_path / "erasures")
+    async with own_database(dsn) as lost, own_database(dsn) as whole:
+        await restore(lost, tmp_path / "before", tmp_path / "erasures")
+        await restore(whole, tmp_path / "after")
+        for restored in (lost, whole):
+            async with signing_client(settings, restored) as client:
+                assert [await sent(client, key, uuid4().hex) for key in (first, second)] == ["ok", "ok"]
+                assert await sent(client, first, used) == "nonce_used"
+
+
+@contextlib.asynccontextmanager
+async def signing_client(settings: Settings, dsn: str) -> AsyncGenerator[httpx2.AsyncClient]:
+    """A client without a key, of a service that has the settings' secret keys."""
+    async with open_service(settings, dsn) as service:
+        transport = httpx2.ASGITransport(build_app(service))  # type: ignore[arg-type]
+        async with httpx2.AsyncClient(transport=transport, base_url="http://aurra") as client:
+            yield client
 
 
 async def test_what_is_known_from_before_a_backup_does_not_count(
