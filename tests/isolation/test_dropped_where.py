@@ -4,6 +4,7 @@ The arguments are those that account A's own requests were run with: so each sta
 :company_id` is gone, means rows of A's. It runs as the service's role with account B's setting.
 """
 
+import datetime as dt
 import re
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -127,7 +128,8 @@ async def live(service: Service, owner: Account, planted: Planted) -> None:
     for path in ("/api-keys", "/usage/summary", "/usage/details", "/usage/by-key", "/plan/history"):
         await owner.get(path)
     await owner.get("/plan/status", as_of=(await owner.get("/agent/transactions"))["transactions"][0]["at"])
-    await owner.post("/api-keys", scopes=["query"], is_signed=True)
+    signed = await owner.post("/api-keys", scopes=["query"], is_signed=True)
+    await owner.post(f"/api-keys/{signed['api_key']['id']}/rotate")
     key_id = planted.one("api_key")
     await owner.client.patch(f"/api-keys/{key_id}", json={"name": planted.word})
     await owner.client.post(f"/api-keys/{key_id}/rotate", headers={"Idempotency-Key": planted.word})
@@ -327,6 +329,7 @@ async def _special(connection: Any, owner: Account) -> dict[tuple[str, str], Arg
         ("erasures", "stay_revoked"): {"key_ids": active_keys},
         ("plans", "accounts_on"): {"plan": "enterprise"},
         ("signing", "forget_expired"): {},
+        ("signing", "forget_ended"): {"at": dt.datetime(2100, 1, 1, tzinfo=dt.UTC)},
         ("segments", "erased_since"): {"tx": 0},
         ("segments", "remove"): {"segments": segments},
         ("segments", "remove_sketches"): {"segments": segments},
@@ -400,5 +403,7 @@ async def _known(connection: Any, owner: Account) -> Arguments:
         "extra": None,
         "sealed_key": b"x",
         "sealed_by": "x",
+        "previous_sealed": None,
+        "previous_sealed_by": None,
         "last_four": None,
     }
