@@ -187,14 +187,8 @@ async def _accounts(
             at = await directory.now()
             for name, law in invariants.OF_ACCOUNTS.items():
                 yield _held(name, law, await directory.check(account, name, at), account.name)
-            if finding := await _stored_key(directory, account, secret_keys):
+            async for finding in sealed(directory, account, secret_keys):
                 yield finding
-            async with directory.act_on(account) as tx:
-                tried = await signing.try_secrets(tx, secret_keys.find(), at)
-            if tried:
-                broken = [key_id for key_id, is_open in tried if not is_open]
-                said = _unsignable(broken) if broken else f"the signing secrets of {len(tried)} keys open"
-                yield Finding("signing_secrets", not broken, said, account.name)
 
 
 async def _ledger(directory: Directory, account: AccountRow) -> AsyncIterator[Finding]:
@@ -228,6 +222,18 @@ async def _ledger(directory: Directory, account: AccountRow) -> AsyncIterator[Fi
         f"its history of plans {'ends with' if remembered else 'does not end with'} the plan in force, {account.plan}",
         account.name,
     )
+
+
+async def sealed(directory: Directory, account: AccountRow, secret_keys: SecretKeys) -> AsyncIterator[Finding]:
+    """That what the account has sealed can be opened here."""
+    if finding := await _stored_key(directory, account, secret_keys):
+        yield finding
+    async with directory.act_on(account) as tx:
+        tried = await signing.try_secrets(tx, secret_keys.find(), await now(tx))
+    if tried:
+        broken = [key_id for key_id, is_open in tried if not is_open]
+        said = _unsignable(broken) if broken else f"the signing secrets of {len(tried)} keys open"
+        yield Finding("signing_secrets", not broken, said, account.name)
 
 
 async def _stored_key(directory: Directory, account: AccountRow, secret_keys: SecretKeys) -> Finding | None:

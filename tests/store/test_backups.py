@@ -26,8 +26,9 @@ from aurra.store.accounts import open_directory
 from tests.plain import connected, execute, own_database
 
 
-def settings_of(dsn: str) -> Settings:
-    return read_settings({"DATABASE_URL": dsn, "AURRA_EMBEDDER": "none"})
+def settings_of(dsn: str, *secrets: str) -> Settings:
+    given = {"AURRA_SECRET_KEYS": ",".join(secrets)} if secrets else {}
+    return read_settings({"DATABASE_URL": dsn, "AURRA_EMBEDDER": "none", **given})
 
 
 @contextlib.asynccontextmanager
@@ -326,6 +327,46 @@ async def test_a_key_that_signs_stays_rotated_and_its_nonces_used(
             async with signing_client(settings, restored) as client:
                 assert [await sent(client, key, uuid4().hex) for key in (first, second)] == ["ok", "ok"]
                 assert await sent(client, first, used) == "nonce_used"
+
+
+async def test_a_restore_warns_of_what_it_cannot_open(
+    dsn: str, filled: tuple[str, NewKey], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Secret keys are in no backup: which signing secrets and models' keys need them is said, and nothing where they
+    are there. What is no secret key stops it before anything is replaced."""
+    own, key = filled
+    ring = sealing.parse(secret := sealing.new_key(), "keys")
+    async with open_directory(own) as directory:
+        account = next(one for one in await directory.list_accounts() if one.name == "backed-up")
+        signed = await directory.create_key(account, Terms(scopes=["query"], is_signed=True), ring)
+        await directory.rotate_key(signed.key_id, dt.timedelta(hours=1), lambda: ring)
+    async with open_service(settings_of(own, secret), own) as service:
+        transport = httpx2.ASGITransport(build_app(service))  # type: ignore[arg-type]
+        async with httpx2.AsyncClient(transport=transport, base_url="http://aurra") as client:
+            model = {"provider": "openai", "model": "m", "api_key": "sk-canary"}
+            headers = {"Authorization": f"Bearer {key.raw}"}
+            assert (await client.patch("/agent/provider", json=model, headers=headers)).status_code == 200
+    await backups.take(own, tmp_path / "file")
+
+    async def warned(*secrets: str) -> list[str]:
+        settings = settings_of(own, *secrets)
+        await safekeeping.restore(settings, tmp_path / "file", replaces=True, known_from=(), without_erasures=True)
+        said = capsys.readouterr().out
+        assert "restored: 2 accounts" in said and "sk-canary" not in said
+        return [line for line in said.splitlines() if line.startswith("WARNING")]
+
+    said = await warned()
+    assert len(said) == 3 and "AURRA_SECRET_KEYS" in said[-1]
+    assert "WARNING account backed-up: the stored key of its model cannot be opened" in said[0]
+    assert said[1] == f"WARNING account backed-up: the signing secrets of {signed.key_id} cannot be opened"
+    assert await warned(sealing.new_key()) == [
+        line.replace("this installation has no secret key", f"the key {ring.first} is not there") for line in said
+    ]
+    assert await warned(sealing.new_key(), secret) == []
+    before = await contents(own)
+    with pytest.raises(CannotStart, match="AURRA_SECRET_KEYS must hold"):
+        await warned("no key")
+    assert await contents(own) == before
 
 
 @contextlib.asynccontextmanager
