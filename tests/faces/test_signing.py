@@ -8,7 +8,7 @@ import re
 import string
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -63,7 +63,11 @@ class Signer(msgspec.Struct):
         return Sent(method, target, body, id_, at, once, made)
 
     async def send(
-        self, sent: Sent, client: httpx2.AsyncClient | None = None, more: dict[str, str] | None = None
+        self,
+        sent: Sent,
+        client: httpx2.AsyncClient | None = None,
+        more: dict[str, str] | None = None,
+        body: AsyncIterator[bytes] | None = None,
     ) -> httpx2.Response:
         headers = {
             "X-Aurra-Key": sent.key_id,
@@ -74,7 +78,8 @@ class Signer(msgspec.Struct):
             "X-Request-Id": "same",
         }
         client = client or self.client
-        return await client.request(sent.method, sent.target, content=sent.body, headers={**headers, **(more or {})})
+        content = sent.body if body is None else body
+        return await client.request(sent.method, sent.target, content=content, headers={**headers, **(more or {})})
 
     async def ask(self, method: str, target: str, body: bytes = b"", **how: Any) -> httpx2.Response:
         return await self.send(self.sign(method, target, body, **how))
@@ -338,6 +343,29 @@ async def test_headers_that_are_missing_twice_or_malformed(signer: Signer) -> No
         for changed in (headers[:place] + headers[place + 1 :], [*headers, headers[place]]):
             refused(await signer.client.get("/agent/memories", headers=changed), "malformed_signature")
     assert (await signer.client.get("/agent/memories", headers=headers)).status_code == 200
+
+
+async def test_a_body_is_read_once_the_signature_has_its_form(signer: Signer) -> None:
+    """Who sends what is no signature at all has not one byte of a body read, however much more would come."""
+    read = 0
+
+    async def body() -> AsyncGenerator[bytes]:
+        nonlocal read
+        for piece in (b'{"content": ', b'"Kim"}'):
+            read += 1
+            yield piece
+
+    sent = signer.sign("POST", "/agent/memories", b'{"content": "Kim"}')
+    for changed in (
+        msgspec.structs.replace(sent, signature="v1=short"),
+        msgspec.structs.replace(sent, nonce="short"),
+        msgspec.structs.replace(sent, timestamp="now"),
+        msgspec.structs.replace(sent, key_id="x"),
+    ):
+        refused(await signer.send(changed, body=body()), "malformed_signature")
+        assert read == 0
+    assert (await signer.send(sent, body=body())).status_code == 200
+    assert read == 2
 
 
 async def test_nothing_is_told_of_other_keys(signer: Signer, make_signer: MakeSigner, make_account: Any) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime as dt
+import tempfile
 import time
 import zipfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -23,6 +24,7 @@ from aurra.settings import Settings, read_settings
 from aurra.signing import Signable
 from aurra.store import backups, migrate
 from aurra.store.accounts import open_directory
+from aurra.store.embedded import EmbeddedPostgres
 from tests.plain import connected, execute, own_database
 
 
@@ -237,12 +239,9 @@ async def test_a_database_in_use_or_not_empty_is_not_replaced_by_accident(
 
 async def test_an_older_backup_is_migrated(dsn: str, tmp_path: Path) -> None:
     """Made by a release with fewer migrations: restored with those, then migrated by the rest."""
-    older = tmp_path / "older"
-    older.mkdir()
     first, *rest = migrate.read_migrations()
-    (older / first.name).write_text(first.text)
     async with own_database(dsn) as old, own_database(dsn) as new:
-        await migrate.migrate(old, older)
+        await migrate.migrate(old, up_to(tmp_path / "older", first.name[:4]))
         await execute(
             old,
             "INSERT INTO account VALUES (gen_random_uuid(), 'old', 'free', now())",
@@ -254,6 +253,52 @@ async def test_an_older_backup_is_migrated(dsn: str, tmp_path: Path) -> None:
         assert rest and await migrate.pending(new) == []
         async with open_directory(new) as directory:
             assert [account.name for account in await directory.list_accounts()] == ["old"]
+
+
+async def test_a_backup_migrates_nothing(dsn: str, tmp_path: Path) -> None:
+    """Whoever is about to upgrade wants what there was before: of a database of an older release it is taken as that
+    stands, and what was pending still is."""
+    async with own_database(dsn) as old:
+        await migrate.migrate(old, up_to(tmp_path / "older", "0010"))
+        await new_key(old)
+        before, waiting = await contents(old), await migrate.pending(old)
+        await safekeeping.backup(settings_of(old), tmp_path / "file")
+        assert waiting and await migrate.pending(old) == waiting
+        assert await contents(old) == before
+        with backups.opened(tmp_path / "file") as made:
+            assert [one.name for one in made.manifest.migrations][-1].startswith("0010")
+
+
+async def test_a_backup_is_taken_from_a_standby(tmp_path: Path, filled: tuple[str, NewKey]) -> None:
+    """From a server that replays and takes no writes, which could not be migrated."""
+    own, _ = filled
+    await backups.take(own, tmp_path / "primary")
+    with tempfile.TemporaryDirectory(prefix="aurra-standby-") as home:
+        postgres = await asyncio.to_thread(EmbeddedPostgres.open, Path(home) / "home")
+        try:
+            await restore(postgres.dsn, tmp_path / "primary")
+        finally:
+            await asyncio.to_thread(postgres.close)
+        (Path(home) / "home" / "postgres" / "data" / "standby.signal").touch()
+        standby = await asyncio.to_thread(EmbeddedPostgres.open, Path(home) / "home")
+        try:
+            async with connected(standby.dsn) as connection:
+                assert await connection.fetchval("SELECT pg_is_in_recovery()")
+            await safekeeping.backup(settings_of(standby.dsn), tmp_path / "standby")
+        finally:
+            await asyncio.to_thread(standby.close)
+    with backups.opened(tmp_path / "primary") as one, backups.opened(tmp_path / "standby") as other:
+        assert one.manifest.tables == other.manifest.tables
+        assert one.manifest.accounts == other.manifest.accounts
+
+
+def up_to(directory: Path, number: str) -> Path:
+    """The migrations up to that one, as a release that had no more."""
+    directory.mkdir()
+    for migration in migrate.read_migrations():
+        if migration.name[:4] <= number:
+            (directory / migration.name).write_text(migration.text)
+    return directory
 
 
 async def test_an_exported_file_knows_what_a_lost_database_had_erased(
