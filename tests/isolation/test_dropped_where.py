@@ -327,6 +327,7 @@ async def _special(connection: Any, owner: Account) -> dict[tuple[str, str], Arg
         ("api_keys", "change"): {**terms, "name": "changed"},
         ("api_keys", "revoke"): {},
         ("erasures", "stay_revoked"): {"key_ids": active_keys},
+        ("history", "shared"): {"ids": list(range(1, 200)), "tenant_id": "another", "digest": b""},
         ("plans", "accounts_on"): {"plan": "enterprise"},
         ("signing", "forget_expired"): {},
         ("signing", "forget_ended"): {"at": dt.datetime(2100, 1, 1, tzinfo=dt.UTC)},

@@ -907,7 +907,7 @@ class TransactionEntry(Record, kw_only=True):
     actor: str
     """Who made it: `key` and the key's id."""
     reason: str | None
-    """Why, where it was given."""
+    """Why, where it was given; null for a key that is pinned to a tenant where others were touched too."""
     request_id: str
     model: str | None
     """The model that extracted what it stores."""
@@ -973,7 +973,7 @@ class TransactionFound(Answer, kw_only=True):
     actor: str
     """Who made it: `key` and the key's id."""
     reason: str | None
-    """Why, where it was given."""
+    """Why, where it was given; null for a key that is pinned to a tenant where others were touched too."""
     request_id: str
     model: str | None
     """The model that extracted what it stores."""
@@ -1022,7 +1022,7 @@ class Change(Record, kw_only=True):
     actor: str
     """Who made that transaction."""
     reason: str | None
-    """Why, where it was given."""
+    """Why, where it was given; null for a key that is pinned to a tenant where others were touched too."""
 
 
 class Difference(Answer, kw_only=True):
