@@ -325,7 +325,7 @@ async def _special(connection: Any, owner: Account) -> dict[tuple[str, str], Arg
             "tx": None,
         },
         ("api_keys", "change"): {**terms, "name": "changed"},
-        ("api_keys", "revoke"): {},
+        ("api_keys", "revoke"): {"key_id": active_keys[0]},
         ("erasures", "stay_revoked"): {"key_ids": active_keys},
         ("history", "shared"): {"ids": list(range(1, 200)), "tenant_id": "another", "digest": b""},
         ("plans", "accounts_on"): {"plan": "enterprise"},
