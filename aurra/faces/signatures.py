@@ -97,7 +97,7 @@ async def _require_first(service: Service, caller: Caller, given: Presented) -> 
 def _secrets(service: Service, row: KeyRow | None) -> tuple[str, str]:
     """The key's signing secret and the one before its last rotation; for each that is not there, one that is nobody's.
 
-    Raises Unavailable where this installation cannot open the secret; the one before it is of no use then, and no more.
+    Raises Unavailable where this installation cannot open the secret; one before it that it cannot open signs nothing.
     """
     if row is None or row.signs_with is None:
         return _NOBODYS, _NOBODYS
