@@ -70,7 +70,6 @@ CODES: dict[str, tuple[int, str]] = {
     "no_such_path": (404, "GET / lists every path."),
     "method_not_allowed": (405, "GET / lists every path with its method."),
     "too_slow": (408, "Send the whole request within 10 seconds; the connection was closed."),
-    "key_signs": (409, "Make another key that signs, give it out, and revoke this one."),
     "already_superseded": (409, "Supersede its successor instead."),
     "already_ended": (409, "Send an earlier valid_to."),
     "not_believed": (409, "Assert it again; nothing of it is believed now."),

@@ -105,10 +105,12 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def headers(standings: list[Standing]) -> dict[str, str]:
-    """The headers that tell of the limits: X-RateLimit-* of the one that ends first, RateLimit of each.
+    """The headers that tell of limits, if any: X-RateLimit-* of the one that ends first, RateLimit of each.
 
     An unlimited caller reads 2^53 − 1, and no RateLimit: that has no word for it.
     """
+    if not standings:
+        return {}
     limited = [standing for standing in standings if standing.per_minute is not None]
     if not limited:
         now = max(standing.reset_at for standing in standings)

@@ -7,6 +7,7 @@ raw path and query, SHA-256 of the body.
 import hashlib
 import hmac
 import re
+from collections.abc import Sequence
 
 import msgspec
 
@@ -58,11 +59,19 @@ def canonical(request: Signable, *, key_id: str, timestamp: str, nonce: str) -> 
 
 def sign(secret: str, request: Signable, *, key_id: str, timestamp: str, nonce: str) -> str:
     """The value of X-Aurra-Signature."""
-    signed = canonical(request, key_id=key_id, timestamp=timestamp, nonce=nonce)
+    return _signature(secret, canonical(request, key_id=key_id, timestamp=timestamp, nonce=nonce))
+
+
+def _signature(secret: str, signed: bytes) -> str:
     return f"{VERSION}={hmac.digest(secret.encode(), signed, hashlib.sha256).hex()}"
 
 
 def is_signed(secret: str, request: Signable, given: Presented) -> bool:
     """Whether the signature is the secret's, in constant time."""
-    expected = sign(secret, request, key_id=given.key_id, timestamp=given.timestamp, nonce=given.nonce)
-    return hmac.compare_digest(expected, given.signature)
+    return signers([secret], request, given)[0]
+
+
+def signers(secrets: Sequence[str], request: Signable, given: Presented) -> list[bool]:
+    """Of each secret whether the signature is its, in a time that depends on their number alone."""
+    signed = canonical(request, key_id=given.key_id, timestamp=given.timestamp, nonce=given.nonce)
+    return [hmac.compare_digest(_signature(secret, signed), given.signature) for secret in secrets]

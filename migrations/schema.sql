@@ -227,7 +227,11 @@ CREATE TABLE public.api_key (
     signing_sealed bytea,
     signing_sealed_by text,
     last_used_at timestamp with time zone,
+    previous_signing_sealed bytea,
+    previous_signing_sealed_by text,
     CONSTRAINT api_key_previous_ends CHECK (((previous_hash IS NULL) = (previous_until IS NULL))),
+    CONSTRAINT api_key_previous_signing_ends CHECK (((previous_signing_sealed IS NULL) OR ((signing_sealed IS NOT NULL) AND (previous_until IS NOT NULL)))),
+    CONSTRAINT api_key_previous_signing_is_sealed CHECK (((previous_signing_sealed IS NULL) = (previous_signing_sealed_by IS NULL))),
     CONSTRAINT api_key_signing_is_sealed CHECK (((signing_sealed IS NULL) = (signing_sealed_by IS NULL))),
     CONSTRAINT api_key_trust CHECK (((trust >= 1) AND (trust <= 3))),
     CONSTRAINT api_key_up_to CHECK ((up_to >= 0))
@@ -905,7 +909,11 @@ GRANT UPDATE(networks) ON TABLE public.api_key TO aurra_app;
 GRANT UPDATE(up_to) ON TABLE public.api_key TO aurra_app;
 GRANT UPDATE(previous_hash) ON TABLE public.api_key TO aurra_app;
 GRANT UPDATE(previous_until) ON TABLE public.api_key TO aurra_app;
+GRANT UPDATE(signing_sealed) ON TABLE public.api_key TO aurra_app;
+GRANT UPDATE(signing_sealed_by) ON TABLE public.api_key TO aurra_app;
 GRANT UPDATE(last_used_at) ON TABLE public.api_key TO aurra_app;
+GRANT UPDATE(previous_signing_sealed) ON TABLE public.api_key TO aurra_app;
+GRANT UPDATE(previous_signing_sealed_by) ON TABLE public.api_key TO aurra_app;
 GRANT SELECT,INSERT ON TABLE public.content TO aurra_app;
 GRANT SELECT,DELETE ON TABLE public.content TO aurra_eraser;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.conversation TO aurra_app;

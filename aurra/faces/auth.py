@@ -111,14 +111,15 @@ def _end_of(row: KeyRow, secret_hash: bytes) -> dt.datetime | None:
     return min(filter(None, (row.expires_at, row.previous_until if is_outgoing else None)), default=None)
 
 
-async def accepted(service: Service, row: KeyRow) -> Caller:
-    """The caller of a key that was proven to be the caller's. Raises NotAuthenticated where it is not accepted now."""
+async def accepted(service: Service, row: KeyRow, *, is_outgoing: bool) -> Caller:
+    """The caller of a key that was proven to be the caller's, by its secret or the one before its last rotation. Raises
+    NotAuthenticated where that is not accepted now."""
     at = service.clock()
-    if at is None and row.expires_at is not None:
+    if at is None and (is_outgoing or row.expires_at is not None):
         async with service.database.read(row.company_id) as tx:
             at = await accounts.now(tx)
-    _require_accepted(row, at, is_outgoing=False)
-    return caller_of(row, row.secret_hash)
+    _require_accepted(row, at, is_outgoing=is_outgoing)
+    return caller_of(row, (is_outgoing and row.previous_hash) or row.secret_hash)
 
 
 def _of_secret(rows: Sequence[KeyRow], secret_hash: bytes) -> KeyRow | None:

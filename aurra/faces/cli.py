@@ -221,11 +221,11 @@ def list_keys() -> None:
     show_default=True,
     help="How long the old secret is accepted beside the new one; 0 for one that leaked.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print {key, id}.")
+@click.option("--json", "as_json", is_flag=True, help="Print {key, id}, and {signing_secret} of one that signs.")
 def rotate_key(key_id: str, overlap_hours: float, as_json: bool) -> None:
-    """Give a key a new secret and print it, once. Id and settings stay."""
+    """Give a key a new secret, and one that signs a new signing secret; print them, once. Id and settings stay."""
     overlap = dt.timedelta(hours=overlap_hours)
-    _show_key(_directory(lambda directory: directory.rotate_key(key_id, overlap)), as_json)
+    _show_key(_directory(lambda directory: directory.rotate_key(key_id, overlap, _ring)), as_json)
 
 
 @keys_group.command("revoke")

@@ -14,7 +14,7 @@ from aurra.providers.embed import full_name, open_embedder
 from aurra.sealing import CannotOpen
 from aurra.settings import Settings
 from aurra.store import embedders, invariants, migrate, pool, provision, signing
-from aurra.store.accounts import AccountRow, Directory, open_directory
+from aurra.store.accounts import AccountRow, Directory, now, open_directory
 from aurra.store.embedders import EmbedderRow
 from aurra.store.invariants import Broken
 from aurra.store.pool import Database
@@ -74,7 +74,7 @@ async def rewrap(settings: Settings) -> bool:
                 click.echo(f"FAIL account {account.name}: {_unreadable(error)}")
                 well = False
             async with directory.act_on(account) as tx:
-                resealed, broken = await signing.rewrap(tx, ring)
+                resealed, broken = await signing.rewrap(tx, ring, await now(tx))
             changed += resealed
             if broken:
                 click.echo(f"FAIL account {account.name}: {_unsignable(broken)}")
@@ -187,14 +187,8 @@ async def _accounts(
             at = await directory.now()
             for name, law in invariants.OF_ACCOUNTS.items():
                 yield _held(name, law, await directory.check(account, name, at), account.name)
-            if finding := await _stored_key(directory, account, secret_keys):
+            async for finding in sealed(directory, account, secret_keys):
                 yield finding
-            async with directory.act_on(account) as tx:
-                tried = await signing.try_secrets(tx, secret_keys.find())
-            if tried:
-                broken = [key_id for key_id, is_open in tried if not is_open]
-                said = _unsignable(broken) if broken else f"the signing secrets of {len(tried)} keys open"
-                yield Finding("signing_secrets", not broken, said, account.name)
 
 
 async def _ledger(directory: Directory, account: AccountRow) -> AsyncIterator[Finding]:
@@ -228,6 +222,18 @@ async def _ledger(directory: Directory, account: AccountRow) -> AsyncIterator[Fi
         f"its history of plans {'ends with' if remembered else 'does not end with'} the plan in force, {account.plan}",
         account.name,
     )
+
+
+async def sealed(directory: Directory, account: AccountRow, secret_keys: SecretKeys) -> AsyncIterator[Finding]:
+    """That what the account has sealed can be opened here."""
+    if finding := await _stored_key(directory, account, secret_keys):
+        yield finding
+    async with directory.act_on(account) as tx:
+        tried = await signing.try_secrets(tx, secret_keys.find(), await now(tx))
+    if tried:
+        broken = [key_id for key_id, is_open in tried if not is_open]
+        said = _unsignable(broken) if broken else f"the signing secrets of {len(tried)} keys open"
+        yield Finding("signing_secrets", not broken, said, account.name)
 
 
 async def _stored_key(directory: Directory, account: AccountRow, secret_keys: SecretKeys) -> Finding | None:

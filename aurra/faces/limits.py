@@ -14,6 +14,7 @@ from aurra.context import Caller, Service
 from aurra.errors import Forbidden, NotAuthenticated, TooManyRequests, Unavailable
 from aurra.faces import addresses, auth, signatures
 from aurra.limiter import Network
+from aurra.rates import Standing
 
 AnyRequest = Request[Any, Any, Any]
 _TOLD = "rate_headers"
@@ -41,11 +42,17 @@ async def admitted(service: Service, request: AnyRequest, authenticating: Awaita
 
 async def _admit(service: Service, scope: Any, caller: Caller) -> None:
     admission = await service.limiter.admit(service.database, caller.company_id, caller.key_id, service.clock())
-    scope["state"][_TOLD] = rates.headers(admission.standings)
+    scope["state"][_TOLD] = rates.headers(_shown(admission.standings, caller))
     if admission.retry_after is not None:
         raise TooManyRequests(
             "These are more requests a minute than the plan allows.", retry_after=admission.retry_after
         )
+
+
+def _shown(standings: list[Standing], caller: Caller) -> list[Standing]:
+    """What a caller is told of its limits. How much of the account's is left says that others are active now, which a
+    key with a ceiling may not know: it is told of its own."""
+    return standings if caller.up_to is None else [one for one in standings if one.name == "key"]
 
 
 async def count_failure(service: Service, request: AnyRequest) -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 import click
 
 from aurra.errors import CannotStart
+from aurra.faces import examining
 from aurra.ops.replaying import replay
 from aurra.settings import Settings
 from aurra.store import backups, erasures, finishing, migrate, provision, rebuilding
 from aurra.store.accounts import open_directory
 from aurra.store.backups import Manifest
 from aurra.store.erasures import Erasures
+from aurra.store.secret_keys import SecretKeys
 
 
 async def backup(settings: Settings, file: Path) -> None:
@@ -29,7 +31,9 @@ async def backup(settings: Settings, file: Path) -> None:
 async def restore(
     settings: Settings, file: Path, *, replaces: bool, known_from: Sequence[Path], without_erasures: bool
 ) -> None:
-    """The database is what the backup holds, but for what was erased since, by all that is known of it."""
+    """The database is what the backup holds, but for what was erased since, by all that is known of it; says what of it
+    cannot be opened here."""
+    secret_keys = SecretKeys(settings)
     exported = [erasures.read_file(path) for path in known_from]
     with backups.opened(file) as found:
         made = found.manifest
@@ -49,6 +53,25 @@ async def restore(
             if gone:
                 # For a moment they were there.
                 await finishing.finish(dsn, click.echo, is_ours=not settings.dsn)
+            await _warn(dsn, secret_keys)
+
+
+async def _warn(dsn: str, secret_keys: SecretKeys) -> None:
+    """Says what is sealed by keys that are not here: they are in no backup."""
+    async with open_directory(dsn) as directory:
+        closed = [
+            finding
+            for account in await directory.list_accounts()
+            async for finding in examining.sealed(directory, account, secret_keys)
+            if not finding.is_well
+        ]
+    for finding in closed:
+        click.echo(f"WARNING account {finding.account}: {finding.what}")
+    if closed:
+        click.echo(
+            "WARNING these need the secret keys of the installation that was backed up: AURRA_SECRET_KEYS, or "
+            "AURRA_HOME/secret-keys; with them back, `aurra doctor` is content."
+        )
 
 
 def _require_known(made: Manifest, known: Sequence[Erasures]) -> None:

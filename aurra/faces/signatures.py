@@ -64,15 +64,14 @@ async def authenticate(service: Service, given: Presented, request: Signable) ->
     """
     async with service.database.look_up(given.key_id) as tx:
         rows = await accounts.find_key(tx, given.key_id)
-    secrets_ = [(row, _secret(service, row)) for row in rows if row.signing_sealed is not None]
-    signed = [row for row, secret in secrets_ if signing.is_signed(secret, request, given)]
-    if not secrets_:
-        signing.is_signed(_NOBODYS, request, given)
-    if not signed:
-        raise NotAuthenticated("The signature is not one of this key for this request.", code="invalid_signature")
-    caller = await auth.accepted(service, signed[0])
-    await _require_first(service, caller, given)
-    return caller
+    for row in rows or [None]:
+        # As many are compared where a key has none, so that it takes as long.
+        is_new, is_outgoing = signing.signers(_secrets(service, row), request, given)
+        if row is not None and (is_new or is_outgoing):
+            caller = await auth.accepted(service, row, is_outgoing=not is_new)
+            await _require_first(service, caller, given)
+            return caller
+    raise NotAuthenticated("The signature is not one of this key for this request.", code="invalid_signature")
 
 
 async def _require_first(service: Service, caller: Caller, given: Presented) -> None:
@@ -95,15 +94,25 @@ async def _require_first(service: Service, caller: Caller, given: Presented) -> 
         raise NotAuthenticated("This nonce was used before.", code="nonce_used")
 
 
-def _secret(service: Service, row: KeyRow) -> str:
-    """The key's signing secret. Raises Unavailable where this installation cannot open it."""
+def _secrets(service: Service, row: KeyRow | None) -> tuple[str, str]:
+    """The key's signing secret and the one before its last rotation; for each that is not there, one that is nobody's.
+
+    Raises Unavailable where this installation cannot open the secret; one before it that it cannot open signs nothing.
+    """
+    if row is None or row.signs_with is None:
+        return _NOBODYS, _NOBODYS
+    if (secret := _find(service, row, row.signs_with)) is None:
+        raise Unavailable("Signatures cannot be checked now.", retry_after=60)
+    older = _find(service, row, row.signed_with) if row.signed_with is not None else None
+    return secret, older or _NOBODYS
+
+
+def _find(service: Service, row: KeyRow, sealed: Sealed) -> str | None:
     try:
-        ring = service.secret_keys.find()
-        if ring is not None and row.signing_sealed is not None and row.signing_sealed_by is not None:
-            sealed = Sealed(row.signing_sealed, row.signing_sealed_by)
+        if (ring := service.secret_keys.find()) is not None:
             return store.opened(row.company_id, row.key_id, sealed, ring)
     except (CannotOpen, CannotStart):
         pass
     # Outside `except`, so that nothing of what is sealed hangs on it.
     log.error("a signing secret cannot be opened", key_id=row.key_id)
-    raise Unavailable("Signatures cannot be checked now.", retry_after=60)
+    return None

@@ -90,5 +90,6 @@ def _why(error: Exception) -> str:
 
 
 def _pause(attempts: int) -> dt.timedelta:
-    """2, 4, 8 … seconds, an hour at most."""
+    """2, 4, 8 … seconds, an hour at most, for as long as it takes: what was accepted is not given up because a model is
+    away or a plan is full. The doctor tells of what failed three times."""
     return min(_LONGEST_PAUSE, dt.timedelta(seconds=2 ** min(attempts, 12)))

@@ -155,8 +155,9 @@ async def revoke_key(ctx: Context, request: ApiKeyRevoke) -> ApiKeyFound:
 async def rotate_key(ctx: Context, request: ApiKeyRotate) -> ApiKeyMade:
     """Gives a key a new secret, which is in this answer and nowhere else. Id and settings stay.
 
-    The old secret is accepted for `overlap_hours` more; one that was on its way out already is not. A second request
-    with the same Idempotency-Key changes nothing (409 secret_shown_once).
+    A key that signs gets a new signing secret beside it. What was there before is accepted for `overlap_hours` more;
+    what was on its way out already is not. A second request with the same Idempotency-Key changes nothing (409
+    secret_shown_once).
     """
     if not 0 <= request.overlap_hours <= LONGEST_OVERLAP_HOURS:
         raise BadRequest(
@@ -169,10 +170,8 @@ async def rotate_key(ctx: Context, request: ApiKeyRotate) -> ApiKeyMade:
         row = _there(await api_keys.find(tx, key.key_id))
         if row.has_ended(at):
             raise Conflict("This key was revoked, or has expired.", code="key_has_ended")
-        if row.is_signed:
-            raise Conflict("This key signs its requests; another bearer would change nothing.", code="key_signs")
-        await api_keys.rotate(tx, key, at + overlap)
-        return key
+        ring = ctx.service.secret_keys.get() if row.is_signed else None
+        return await accounts.replace_secrets(tx, key, row.terms, at + overlap, ring)
 
     return await _make_secret(ctx, writing.fingerprint(ctx, "keys.rotate", request), key, request.key_id, make)
 

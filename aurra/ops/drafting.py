@@ -11,7 +11,7 @@ from aurra import extraction, instants
 from aurra.changes import Embedded
 from aurra.context import Context
 from aurra.drafts import Draft, Labels, Turn, said
-from aurra.errors import BadRequest
+from aurra.errors import BadRequest, Unavailable
 from aurra.ops import checks, embedding, models
 from aurra.providers.base import ModelChoice
 from aurra.types.memories import Extraction, MemoryWrite, Message
@@ -31,6 +31,8 @@ class Prepared(msgspec.Struct, kw_only=True):
     auto_supersede: bool
     choice: ModelChoice | None = None
     """The model of the request, or the server's; also judges what supersedes what."""
+    is_unjudged: bool = False
+    """Set where the account's model would judge what supersedes what, and its stored key cannot be opened."""
     warnings: list[str] = []
     labels: Labels | None = None
     """Set where all turns are kept, whether or not anything is made of them."""
@@ -54,14 +56,27 @@ async def prepare(
     field, ProviderError for a model."""
     _check(request)
     auto = ctx.caller.settings.auto_supersede_default if request.auto_supersede is None else request.auto_supersede
-    choice = await models.choose(ctx, request.llm) if auto or request.messages is not None else None
+    choice, is_unjudged = await _model(ctx, request) if auto or request.messages is not None else (None, False)
     if request.content is not None:
         prepared = await _content(ctx, request, label)
     else:
         prepared = await _messages(ctx, request, dialog, label, _turns(request) if turns is None else turns, choice)
     prepared.auto_supersede = auto
     prepared.choice = choice if auto else None
+    prepared.is_unjudged = is_unjudged
     return prepared
+
+
+async def _model(ctx: Context, request: MemoryWrite) -> tuple[ModelChoice | None, bool]:
+    """The request's model, and whether none can judge, since the stored key of the account's cannot be opened: what is
+    stored as it is said waits for no model. Raises Unavailable where facts are to be made by it."""
+    try:
+        return await models.choose(ctx, request.llm), False
+    except Unavailable as error:
+        makes_facts = request.messages is not None and request.extraction != "verbatim"
+        if makes_facts or error.code != "stored_key_unreadable":
+            raise
+        return None, True
 
 
 def require_few(made: Sequence[object], param: str = "messages") -> None:

@@ -9,7 +9,7 @@ from aurra import difference, instants, pages, texts
 from aurra.context import Context
 from aurra.cursors import TransactionCursor
 from aurra.errors import BadRequest
-from aurra.ops import checks, paging
+from aurra.ops import checks, paging, reasons
 from aurra.ops.moments import Moment, find, resolve
 from aurra.ops.reading import looking_at
 from aurra.ops.registry import operation
@@ -80,6 +80,7 @@ async def list_transactions(ctx: Context, request: TransactionList) -> Transacti
         else:
             until = moment.number if last is None else last - 1
             entries = await history.entries_before(tx, until, tenant, limit=limit + 1)
+        entries = await reasons.told(ctx, tx, entries)
     page, last = paging.cut(entries, limit)
     return TransactionPage(
         transactions=[_entry(row) for row in page],
@@ -100,6 +101,7 @@ async def get(ctx: Context, request: TransactionGet) -> TransactionFound:
         entry = await history.find_entry(tx, number, tenant) if 0 < number <= moment.number else None
         if entry is None:
             raise checks.missing("transaction")
+        [entry] = await reasons.told(ctx, tx, [entry])
         touched = await history.opened_and_closed(tx, number, tenant)
         rows = await stated(tx, number, [row.version for row in touched])
     opened = sum(row.is_opened for row in touched)
@@ -145,7 +147,7 @@ async def diff(ctx: Context, request: Diff) -> Difference:
         first = await find(tx, head, request.from_, "from")
         if first.id > last.id:
             raise BadRequest(f"`from` ({first.id}) must not be later than `to` ({last.id}).", param="from")
-        changes = await _changes(tx, first.id, last.id, tenant, at)
+        changes = await _changes(ctx, tx, first.id, last.id, tenant, at)
     return Difference(
         from_=TransactionRef(id=first.id, at=instants.show(first.at)),
         to=TransactionRef(id=last.id, at=instants.show(last.at)),
@@ -163,7 +165,9 @@ async def stated(tx: Transaction, number: int, versions: Sequence[UUID]) -> list
     return await history.stated(tx, number, versions)
 
 
-async def _changes(tx: Transaction, first: int, last: int, tenant: str, at: dt.datetime | None) -> list[Change]:
+async def _changes(
+    ctx: Context, tx: Transaction, first: int, last: int, tenant: str, at: dt.datetime | None
+) -> list[Change]:
     """The changes of a tenant over (first, last], in order. Raises BadRequest when they are too many."""
     touched = await history.touched(tx, first, last, tenant, at, limit=MOST_TOUCHED + 1)
     erased = await history.erased(tx, first, last, tenant, limit=MOST_TOUCHED + 1)
@@ -180,7 +184,7 @@ async def _changes(tx: Transaction, first: int, last: int, tenant: str, at: dt.d
     said = {row.version: row for row in await stated(tx, last, sorted(sides))}
     changes = [change for change in found if not _says_the_same(change, said)]
     numbers = {change.transaction for change in changes} | {row.erased_by for row in erased}
-    causes = await history.causes(tx, numbers)
+    causes = {row.id: row for row in await reasons.told(ctx, tx, await history.causes(tx, numbers))}
     shown = [_change(change, said, causes[change.transaction], tenant) for change in changes]
     shown += [_erased(row.memory_id, causes[row.erased_by], tenant) for row in erased]
     return sorted(shown, key=_place)

@@ -10,7 +10,7 @@ import msgspec
 from aurra import instants, texts
 from aurra.context import Context
 from aurra.cursors import Cursor
-from aurra.ops import checks, paging, views
+from aurra.ops import checks, paging, reasons, views
 from aurra.ops.moments import Moment, resolve
 from aurra.ops.registry import operation
 from aurra.store import memories, receipts
@@ -148,7 +148,7 @@ async def get_audit(ctx: Context, request: MemoryGet) -> Audit:
     async with looking_at(ctx, request) as (tx, moment, identity):
         chosen = choose_version(await memories.versions_of(tx, moment.number, identity.id), moment)
         row = (await memories.pieces(tx, moment.number, [chosen.version]))[0]
-        events = await memories.events_of(tx, identity.id)
+        events = await reasons.told(ctx, tx, await memories.events_of(tx, identity.id))
     extraction = msgspec.json.decode(row.extraction, type=Extraction) if row.extraction else Extraction(mode="verbatim")
     citation = views.source_citation(row)
     return Audit(

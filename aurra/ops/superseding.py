@@ -98,6 +98,8 @@ def _skipped(item: Prepared, draft: Draft, excluded: frozenset[str]) -> str | No
         return "disabled"
     if draft.is_verbatim_turn:
         return "verbatim"
+    if item.is_unjudged:
+        return "classifier_unavailable"
     return "excluded_category" if superseding.category(draft.topic) in excluded else None
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import datetime as dt
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,7 +10,7 @@ import msgspec
 
 from aurra import chain, keys, plans
 from aurra.errors import CannotStart
-from aurra.sealing import CannotOpen, KeyRing
+from aurra.sealing import CannotOpen, KeyRing, Sealed
 from aurra.store import api_keys, invariants, pool, providers, signing, verifying
 from aurra.store import plans as plans_store
 from aurra.store.invariants import Broken
@@ -63,6 +63,18 @@ class KeyRow(msgspec.Struct, frozen=True):
     previous_until: dt.datetime | None
     signing_sealed: bytes | None
     signing_sealed_by: str | None
+    previous_signing_sealed: bytes | None
+    previous_signing_sealed_by: str | None
+
+    @property
+    def signs_with(self) -> Sealed | None:
+        """What its requests are signed with; None of a key that does not sign."""
+        return signing.sealed(self.signing_sealed, self.signing_sealed_by)
+
+    @property
+    def signed_with(self) -> Sealed | None:
+        """What they were signed with until it was rotated."""
+        return signing.sealed(self.previous_signing_sealed, self.previous_signing_sealed_by)
 
 
 class TokenRow(KeyRow, frozen=True):
@@ -192,9 +204,11 @@ class Directory:
         async with self._act() as tx:
             return await now(tx)
 
-    async def rotate_key(self, key_id: str, overlap: dt.timedelta) -> keys.NewKey:
-        """A new secret of the key; its old one is accepted for `overlap` more. Raises CannotStart when there is no such
-        key, or it has ended, or signs."""
+    async def rotate_key(
+        self, key_id: str, overlap: dt.timedelta, ring: Callable[[], KeyRing | None] = lambda: None
+    ) -> keys.NewKey:
+        """A new secret of the key, and of one that signs a signing secret too, for which the ring is asked; what it had
+        is accepted for `overlap` more. Raises CannotStart when there is no such key, or it has ended."""
         async with self._act() as tx:
             owner = await tx.row(_Q["find_owner"], Owner, key_id=key_id)
         if owner is None:
@@ -204,11 +218,8 @@ class Directory:
             row = (await api_keys.lock(tx, key_id))[key_id]
             if row.has_ended(at):
                 raise CannotStart(f"The key {key_id} was revoked, or has expired: make a new one.")
-            if row.is_signed:
-                raise CannotStart(f"The key {key_id} signs its requests: make another with --signed, revoke this one.")
-            key = keys.make_key(key_id)
-            await api_keys.rotate(tx, key, at + overlap)
-            return key
+            key, terms = keys.make_key(key_id), row.terms
+            return await replace_secrets(tx, key, terms, at + overlap, ring() if terms.is_signed else None)
 
     async def revoke_key(self, key_id: str) -> str:
         """Revokes a key and returns its account's name. Raises CannotStart when there is no such key."""
@@ -318,10 +329,7 @@ async def insert_key(
     """
     sealed = None
     if terms.is_signed:
-        if ring is None:
-            raise CannotStart("A signing secret cannot be kept: set AURRA_SECRET_KEYS; `aurra secrets new` makes one.")
-        key = msgspec.structs.replace(key, signing_secret=keys.make_signing_secret())
-        sealed = ring.seal(key.signing_secret or "", signing.bound_to(tx.company_id, key.key_id))
+        key, sealed = signing.give(tx, key, ring)
     await tx.execute(
         _Q["create_key"],
         **msgspec.structs.asdict(terms),
@@ -333,6 +341,21 @@ async def insert_key(
         signing_sealed_by=sealed and sealed.by,
         at=at,
     )
+    return key
+
+
+async def replace_secrets(
+    tx: Transaction, key: keys.NewKey, terms: keys.Terms, until: dt.datetime, ring: KeyRing | None
+) -> keys.NewKey:
+    """The key of the transaction's account has a new secret; it comes back with a new signing secret where it signs.
+    What it had is accepted until then.
+
+    Raises CannotStart for one that signs where there is no ring.
+    """
+    sealed = None
+    if terms.is_signed:
+        key, sealed = signing.give(tx, key, ring)
+    await api_keys.rotate(tx, key, until, sealed)
     return key
 
 

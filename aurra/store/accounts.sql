@@ -55,7 +55,7 @@ WHERE k.key_id = :key_id AND a.company_id = k.company_id RETURNING a.name AS val
 -- name: presented_key -> KeyRow
 -- The key that a caller presents, before its account is known (row-level security shows that one key only).
 SELECT company_id, key_id, secret_hash, scopes, tenant_id, trust, settings, expires_at, revoked_at, networks, up_to,
-       previous_hash, previous_until, signing_sealed, signing_sealed_by
+       previous_hash, previous_until, signing_sealed, signing_sealed_by, previous_signing_sealed, previous_signing_sealed_by
 FROM api_key WHERE key_id = :key_id
 
 -- name: presented_token -> TokenRow

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import msgspec
 
 from aurra.keys import NewKey, Terms, same_secret
+from aurra.sealing import Sealed
 from aurra.store.ledger import ANSWERS_KEPT
 from aurra.store.pool import Transaction
 from aurra.store.queries import load
@@ -97,9 +98,17 @@ async def change(tx: Transaction, key_id: str, terms: Terms) -> None:
     await tx.execute(_Q["change"], key_id=key_id, **changed)
 
 
-async def rotate(tx: Transaction, key: NewKey, until: dt.datetime) -> None:
-    """The key has the new secret; the one it had is accepted until then."""
-    await tx.execute(_Q["rotate"], key_id=key.key_id, secret_hash=key.secret_hash, last_four=key.last_four, until=until)
+async def rotate(tx: Transaction, key: NewKey, until: dt.datetime, sealed: Sealed | None) -> None:
+    """The key has the new secret, and where it signs the sealed one; what it had is accepted until then."""
+    await tx.execute(
+        _Q["rotate"],
+        key_id=key.key_id,
+        secret_hash=key.secret_hash,
+        last_four=key.last_four,
+        signing_sealed=sealed and sealed.value,
+        signing_sealed_by=sealed and sealed.by,
+        until=until,
+    )
 
 
 async def revoke(tx: Transaction, key_id: str, at: dt.datetime) -> None:

@@ -44,8 +44,12 @@ UPDATE api_key SET name = :name, scopes = :scopes, trust = :trust, networks = :n
 WHERE company_id = :company_id AND key_id = :key_id
 
 -- name: rotate
--- A new secret; the one there was is accepted until `until`, the one before that no more.
-UPDATE api_key SET previous_hash = secret_hash, previous_until = :until, secret_hash = :secret_hash, last_four = :last_four
+-- New secrets; those there were are accepted until `until`, those before that no more. Of a key that does not sign, the sealed
+-- ones are null.
+UPDATE api_key
+SET previous_hash = secret_hash, previous_until = :until, secret_hash = :secret_hash, last_four = :last_four,
+    previous_signing_sealed = signing_sealed, previous_signing_sealed_by = signing_sealed_by,
+    signing_sealed = :signing_sealed, signing_sealed_by = :signing_sealed_by
 WHERE company_id = :company_id AND key_id = :key_id
 
 -- name: revoke

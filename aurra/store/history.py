@@ -14,6 +14,10 @@ from aurra.store.queries import load
 _Q = load("history")
 
 
+class Number(msgspec.Struct, frozen=True):
+    number: int
+
+
 class EntryRow(msgspec.Struct, frozen=True):
     id: int
     at: dt.datetime
@@ -116,10 +120,17 @@ async def erased(tx: Transaction, first: int, last: int, tenant_id: str, *, limi
     return await tx.rows(_Q["erased"], ErasedRow, first=first, last=last, digest=digest, limit=limit)
 
 
-async def causes(tx: Transaction, numbers: Collection[int]) -> dict[int, CauseRow]:
+async def causes(tx: Transaction, numbers: Collection[int]) -> list[CauseRow]:
     """Who made each of the transactions, by which verb, and why."""
-    found = await tx.rows(_Q["causes"], CauseRow, ids=sorted(numbers)) if numbers else []
-    return {row.id: row for row in found}
+    return await tx.rows(_Q["causes"], CauseRow, ids=sorted(numbers)) if numbers else []
+
+
+async def shared(tx: Transaction, numbers: Collection[int], tenant_id: str) -> set[int]:
+    """Which of the transactions touched another tenant than this one."""
+    if not numbers:
+        return set()
+    rows = await tx.rows(_Q["shared"], Number, ids=sorted(numbers), **_scope(tx, tenant_id))
+    return {row.number for row in rows}
 
 
 def _scope(tx: Transaction, tenant_id: str | None) -> dict[str, str | bytes | None]:

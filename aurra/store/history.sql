@@ -128,3 +128,13 @@ LIMIT :limit
 -- Who made some transactions, by which verb, and why.
 SELECT t.id, t.verb, t.actor, t.reason FROM transaction t
 WHERE t.company_id = :company_id AND t.id = ANY(:ids::bigint[])
+
+-- name: shared -> Number
+-- Which of some transactions touched another tenant too: opened, closed or erased something of it, or did until that was
+-- erased. Turns are kept with memories, or of one tenant alone.
+SELECT t.id AS number FROM transaction t
+WHERE t.company_id = :company_id AND t.id = ANY(:ids::bigint[]) AND (
+  EXISTS (SELECT 1 FROM version v WHERE v.company_id = :company_id AND v.tx_from = t.id AND v.tenant_id <> :tenant_id)
+  OR EXISTS (SELECT 1 FROM version v WHERE v.company_id = :company_id AND v.tx_to = t.id AND v.tenant_id <> :tenant_id)
+  OR EXISTS (SELECT 1 FROM tombstone k WHERE k.company_id = :company_id AND k.erased_by = t.id AND k.tenant <> :digest)
+  OR EXISTS (SELECT 1 FROM tombstone k WHERE k.company_id = :company_id AND k.tx = t.id AND k.tenant <> :digest))

@@ -17,6 +17,7 @@ OF_ACCOUNTS = {
     "idempotency": "answers are kept for 24 hours",
     "segments": "segments of the index hold the contents of their transactions",
     "evidence": "what receipts considered is there",
+    "labels": "the newest label that is kept of a subject or a conversation is the one that is shown",
     "ahead": "the ledger is not ahead of the database's clock",
 }
 """Of each account: the name of a check, and what it holds to be true."""

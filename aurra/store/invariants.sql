@@ -59,6 +59,31 @@ SELECT count(*) AS wrong, min(e.receipt_id::text) AS example
 FROM receipt_evidence e LEFT JOIN version v ON v.company_id = e.company_id AND v.id = e.version_id
 WHERE e.company_id = :company_id AND v.memory_id IS DISTINCT FROM e.memory_id
 
+-- name: labels -> Broken
+-- A subject or a conversation whose label is not the newest that keys with a ceiling may be told; of a conversation, each field
+-- by itself, null being as before. Names are what somebody wrote: one is told by the transaction of its newest label.
+SELECT count(*) AS wrong, min(w.example) AS example
+FROM (
+  SELECT 'a subject, label of transaction ' || coalesce(l.tx, 0) AS example FROM subject s
+  LEFT JOIN LATERAL (
+    SELECT l.tx, l.external_id FROM subject_label l
+    WHERE l.company_id = s.company_id AND l.tenant_id = s.tenant_id AND l.subject_key = s.subject_key
+    ORDER BY l.tx DESC LIMIT 1) AS l ON true
+  WHERE s.company_id = :company_id AND s.external_id IS DISTINCT FROM l.external_id
+  UNION ALL
+  SELECT 'a conversation, label of transaction ' || coalesce(l.tx, 0) FROM conversation c
+  CROSS JOIN LATERAL (
+    SELECT max(l.tx) AS tx,
+           (array_agg(l.channel ORDER BY l.tx DESC) FILTER (WHERE l.channel IS NOT NULL))[1] AS channel,
+           (array_agg(l.external_id ORDER BY l.tx DESC) FILTER (WHERE l.external_id IS NOT NULL))[1] AS external_id,
+           (array_agg(l.uri ORDER BY l.tx DESC) FILTER (WHERE l.uri IS NOT NULL))[1] AS uri,
+           (array_agg(l.metadata::text ORDER BY l.tx DESC) FILTER (WHERE l.metadata IS NOT NULL))[1] AS metadata
+    FROM conversation_label l
+    WHERE l.company_id = c.company_id AND l.tenant_id = c.tenant_id AND l.session_id = c.session_id) AS l
+  WHERE c.company_id = :company_id
+    AND (c.channel, c.external_id, c.uri, c.metadata::text) IS DISTINCT FROM (l.channel, l.external_id, l.uri, l.metadata)
+) AS w
+
 -- name: ahead -> Broken
 -- A ledger whose newest instant is later than the database's clock, by more than ten seconds.
 SELECT count(*) AS wrong, max(l.last_at)::text AS example FROM ledger l

@@ -1,16 +1,27 @@
 -- Signing: the sealed secrets that requests are signed with, and the nonces that were used.
 
--- name: sealed_secrets -> SealedSecret
--- The account's signed keys, each with its secret, sealed.
-SELECT key_id, signing_sealed, signing_sealed_by FROM api_key
+-- name: sealed_secrets -> SealedSecrets
+-- The account's signed keys, each with its secret, sealed, and with the one before it while that is accepted.
+SELECT key_id, signing_sealed, signing_sealed_by,
+       CASE WHEN previous_until > :at AND revoked_at IS NULL THEN previous_signing_sealed END AS previous_signing_sealed,
+       CASE WHEN previous_until > :at AND revoked_at IS NULL THEN previous_signing_sealed_by END AS previous_signing_sealed_by
+FROM api_key
 WHERE company_id = :company_id AND signing_sealed IS NOT NULL
 ORDER BY key_id
 FOR UPDATE
 
 -- name: reseal
--- The same secret, sealed by another of the installation's keys.
-UPDATE api_key SET signing_sealed = :sealed, signing_sealed_by = :sealed_by
+-- The same secrets, sealed by another of the installation's keys.
+UPDATE api_key
+SET signing_sealed = :sealed, signing_sealed_by = :sealed_by,
+    previous_signing_sealed = :previous_sealed, previous_signing_sealed_by = :previous_sealed_by
 WHERE company_id = :company_id AND key_id = :key_id
+
+-- name: forget_ended
+-- Secrets from before a rotation go when its overlap has ended, or the key was revoked.
+UPDATE api_key SET previous_signing_sealed = NULL, previous_signing_sealed_by = NULL
+WHERE company_id = :company_id AND previous_signing_sealed IS NOT NULL
+  AND (previous_until <= :at OR revoked_at IS NOT NULL)
 
 -- name: forget_expired
 -- A few nonces go whose timestamps nobody would accept any more; those that another request is removing are left to it.

@@ -50,6 +50,9 @@ class Versions(Answer, kw_only=True):
     as_of: Instant | None
 
 
+WHY = "Why, where it was given; null for a key that is pinned to a tenant where others were touched too."
+
+
 class TransactionList(Request, kw_only=True):
     """The ledger: newest first, or with `since` oldest first."""
 
@@ -76,7 +79,7 @@ class TransactionEntry(msgspec.Struct, kw_only=True):
         Meta(description="`assert`, `supersede`, `end`, `correct`, `retract`, `restore`, `erase`; `keep`: turns only."),
     ]
     actor: Annotated[str, Meta(description="Who made it: `key` and the key's id.")]
-    reason: Annotated[str | None, Meta(description="Why, where it was given.")]
+    reason: Annotated[str | None, Meta(description=WHY)]
     request_id: Annotated[str, Meta(description="Of the request that made it.")]
     model: Annotated[str | None, Meta(description="The model that extracted what it stores.")]
     writes: Annotated[int, Meta(description="Memories that it made, of all tenants.")]
@@ -136,7 +139,7 @@ class TransactionFound(Answer, kw_only=True):
         Meta(description="`assert`, `supersede`, `end`, `correct`, `retract`, `restore`, `erase`; `keep`: turns only."),
     ]
     actor: Annotated[str, Meta(description="Who made it: `key` and the key's id.")]
-    reason: Annotated[str | None, Meta(description="Why, where it was given.")]
+    reason: Annotated[str | None, Meta(description=WHY)]
     request_id: Annotated[str, Meta(description="Of the request that made it.")]
     model: Annotated[str | None, Meta(description="The model that extracted what it stores.")]
     writes: Annotated[int, Meta(description="Memories that it made, of all tenants.")]
@@ -193,7 +196,7 @@ class Change(msgspec.Struct, kw_only=True):
     superseded_by: Annotated[str | None, Meta(description="The memory that took over from the one before.")]
     transaction: Annotated[int, Meta(description="The newest that changed it.")]
     actor: Annotated[str, Meta(description="Who made that transaction.")]
-    reason: Annotated[str | None, Meta(description="Why, where it was given.")]
+    reason: Annotated[str | None, Meta(description=WHY)]
 
 
 class Difference(Answer, kw_only=True):

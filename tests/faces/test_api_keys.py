@@ -294,12 +294,20 @@ async def test_a_key_with_a_ceiling_manages_no_keys(account: Account) -> None:
 
 
 async def test_a_key_that_signs_is_made_with_its_secret(account: Account) -> None:
-    """Shown once, beside the key; its bearer alone is refused; it is not rotated, and makes none that does not sign."""
+    """Shown once, beside the key, and again when it is rotated; its bearer alone is refused."""
     made = await make(account, scopes=["full"], is_signed=True)
     key_id = made["api_key"]["id"]
     assert made["signing_secret"].startswith("aurra_sign_") and made["api_key"]["is_signed"]
     problem(await status(account, made["key"]), 401, "signature_required")
-    problem(await account.client.post(f"{PATH}/{key_id}/rotate", json={}), 409, "key_signs")
+    once = {"Idempotency-Key": "once"}
+    rotated = ok(await account.client.post(f"{PATH}/{key_id}/rotate", json={}, headers=once))
+    assert rotated["signing_secret"].startswith("aurra_sign_") and rotated["api_key"]["id"] == key_id
+    assert rotated["signing_secret"] != made["signing_secret"] and rotated["key"] != made["key"]
+    again = await account.client.post(f"{PATH}/{key_id}/rotate", json={}, headers=once)
+    assert problem(again, 409, "secret_shown_once")["id"] == key_id
+    assert "aurra_sign_" not in again.text
+    for key in (made["key"], rotated["key"]):
+        problem(await status(account, key), 401, "signature_required")
     assert "signing_secret" not in ok(await account.client.get(f"{PATH}/{key_id}"))["api_key"]
 
 

@@ -42,6 +42,13 @@ async def healthy(dsn: str) -> AsyncIterator[str]:
                 await client.post(f"/memories/{gone.json()['memory_id']}/erase", json={})
                 for number in range(5):
                     await client.post("/agent/memories", json={"content": f"number {number}"})
+                for label in ("e-1", "e-2"):
+                    await client.patch("/agent/subjects/kim", json={"external_id": label})
+                    turn = {"role": "user", "content": f"I am {label}."}
+                    told = {"session_id": "s", "turns": [turn], "external_id": label, "metadata": {label: 1.50}}
+                    await client.post("/agent/conversations", json={**told, "extraction": "never"})
+                later = {"session_id": "s", "turns": [{"role": "user", "content": "Later."}], "channel": "chat"}
+                await client.post("/agent/conversations", json={**later, "extraction": "never"})
                 answer = await client.post("/agent/query", json={"question": "Where does Kim live?"})
                 assert answer.json()["receipt_id"]
                 await asyncio.gather(*service.tasks)
@@ -83,6 +90,7 @@ BREAKS: dict[str, tuple[str, ...]] = {
     "idempotency": ("UPDATE idempotency SET expires_at = expires_at + interval '1 year'",),
     "segments": ("UPDATE segment SET numbers = overlay(numbers PLACING '\\xff' FROM 8)",),
     "evidence": ("UPDATE receipt_evidence SET version_id = gen_random_uuid() WHERE place = 1",),
+    "labels": ("UPDATE subject SET external_id = 'e-1'",),
     "ahead": ("UPDATE ledger SET last_at = last_at + interval '1 hour'",),
     "failed_jobs": ("INSERT INTO job VALUES (gen_random_uuid(), gen_random_uuid(), 'x', '{}', now(), 3, NULL, 'why')",),
     "hanging_jobs": (
@@ -104,6 +112,26 @@ async def test_each_check_finds_what_breaks_it(healthy: str) -> None:
         for name in (*invariants.OF_ACCOUNTS, *invariants.OF_ALL):
             assert not (await looked_at(connection, name)).wrong, name
             assert (await looked_at(connection, name, *BREAKS[name])).wrong, name
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE subject SET external_id = NULL",
+        "DELETE FROM subject_label",
+        "UPDATE subject_label SET external_id = 'e-3' WHERE external_id = 'e-2'",
+        "DELETE FROM conversation_label WHERE external_id = 'e-2'",
+        "UPDATE conversation SET channel = 'mail'",
+        "UPDATE conversation SET uri = 'https://example.com/'",
+        """UPDATE conversation SET metadata = '{"e-2":2}'""",
+    ],
+)
+async def test_a_label_that_is_not_the_newest_one_is_found(healthy: str, statement: str) -> None:
+    """Of a subject and of each field of a conversation, on either side; told without its name."""
+    async with connected(healthy) as connection:
+        found = await looked_at(connection, "labels", statement)
+        assert found.wrong == 1
+        assert found.example and "kim" not in found.example
 
 
 async def looked_at(connection: Any, name: str, *statements: str) -> invariants.Broken:

@@ -648,3 +648,39 @@ async def test_what_was_erased_is_named_without_its_words(account: Account, make
     same_for_all([await client.get(f"{TRANSACTIONS}/4") for client in (south.client, north.client)])
     page = await account.client.get(DIFF, params={"from": 3}, headers={"Accept": "text/markdown"})
     assert f"- Memory `{rome}` erased (transaction 4, {changes[0]['actor']}, asked to)" in page.text
+
+
+async def test_a_reason_for_several_tenants_is_told_to_whoever_sees_them_all(
+    account: Account, make_account: MakeAccount
+) -> None:
+    """A key that is pinned to one of them is told all else of the transaction, by the list, by number, in a difference
+    and in a memory's audit; of what touched its tenant alone, the reason too. Erasing the other's changes nothing."""
+    pinned = await make_account(of=account.row, tenant_id="acme")
+    items = [{"content": f"{tenant} pays", "tenant_id": tenant} for tenant in ("acme", "globex")]
+    made = await account.post("/agent/memories/bulk", memories=items, reason="acme and globex have merged")
+    memory = made["items"][0]["memory_id"]
+    await account.post(f"{TRANSACTIONS}/1/restore", reason="globex said no")
+    await account.post(f"{TRANSACTIONS}/2/restore", reason="globex said yes")
+    await account.post(f"/memories/{memory}/correct", content="acme pays 9", reason="misheard")
+
+    async def told(by: Account) -> dict[int, set[str | None]]:
+        """The reason of each transaction, as each way tells it."""
+        ways: list[tuple[int, str | None]] = []
+        for one in (await by.get(TRANSACTIONS))["transactions"]:
+            ways.append((one["id"], one["reason"]))
+            ways.append((one["id"], (await by.get(f"{TRANSACTIONS}/{one['id']}"))["reason"]))
+        for number in (1, 2, 3, 4):
+            changes = await diff(by, number - 1, tenant_id="acme", to=number)
+            ways += [(one["transaction"], one["reason"]) for one in changes]
+        for event in (await by.get(f"/memories/{memory}/audit"))["history"]:
+            ways.append((event["details"]["transaction"], event["details"]["reason"]))
+        assert len(ways) == 16
+        return {number: {reason for at_, reason in ways if at_ == number} for number in (1, 2, 3, 4)}
+
+    said = {1: {"acme and globex have merged"}, 2: {"globex said no"}, 3: {"globex said yes"}, 4: {"misheard"}}
+    assert await told(account) == said
+    assert await told(pinned) == {1: {None}, 2: {None}, 3: {None}, 4: {"misheard"}}
+    assert [one["decision"] for one in (await pinned.get(f"{TRANSACTIONS}/1"))["opened"]] == ["acme pays"]
+    erased = await account.post("/agent/erase", tenant_id="globex")
+    assert erased["transaction"]["id"] == 5
+    assert await told(pinned) == {1: {None}, 2: {None}, 3: {None}, 4: {"misheard"}}

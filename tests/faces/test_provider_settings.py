@@ -385,6 +385,26 @@ async def test_another_installations_secret_does_not_open_it(kim: Account, dsn: 
         assert provider.requests == []
 
 
+async def test_what_is_stored_as_it_is_said_waits_for_no_model(kim: Account, dsn: str) -> None:
+    """Where the stored key cannot be opened, nobody judges what a new memory supersedes, and it is stored, as where the
+    model fails; what facts are to be made of is not."""
+    turns = [{"role": "user", "content": "I live in Rome now."}]
+    async with scripted() as provider:
+        await change(kim, **stored(provider))
+        async with another_service(dsn, kim, AURRA_SECRET_KEYS=sealing.new_key()) as there:
+            made = await there.post("/agent/memories", content="Kim lives in Rome", auto_supersede=True)
+            report = made["auto_supersede"]
+            assert (made["status"], report["ran"], report["skipped_reason"]) == (
+                "saved",
+                False,
+                "classifier_unavailable",
+            )
+            said = {"messages": turns, "auto_supersede": True}
+            assert (await there.post("/agent/memories", **said, extraction="verbatim"))["status"] == "saved"
+            require_unreadable(await there.client.post("/agent/memories", json=said))
+        assert provider.requests == []
+
+
 async def test_without_a_secret_no_key_is_taken(account: Account, dsn: str) -> None:
     """With DATABASE_URL and no AURRA_SECRET_KEYS: 400 with the command that makes one; what needs no key is stored."""
     async with another_service(dsn, account, DATABASE_URL=dsn) as there:

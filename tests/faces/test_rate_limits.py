@@ -5,18 +5,21 @@ import datetime as dt
 import time
 from collections.abc import AsyncGenerator
 from typing import Any
+from uuid import uuid4
 
 import httpx2
 import pytest
 from aurra_sdk import AsyncAurra, RateLimitError
 from msgspec.structs import replace
 
-from aurra import keys, limiter
+from aurra import keys, limiter, signing
 from aurra.app import build_app
 from aurra.context import Service
+from aurra.keys import Terms
 from aurra.limiter import Limiter
 from aurra.plans import UNLIMITED
 from aurra.rates import HEADERS
+from aurra.signing import Signable
 from aurra.store.accounts import AccountRow, open_directory
 from tests.conftest import Account, HandClock, MakeAccount, client_at
 from tests.counted import Counted
@@ -261,6 +264,35 @@ async def test_a_key_from_elsewhere_uses_up_nothing(make_account: MakeAccount, t
             problem(await stranger.get(PLAN), 403, "address_not_allowed")
     async with client_at(turned, other) as client:
         assert (await client.get(PLAN)).status_code == 200
+
+
+async def test_what_nothing_answers_counts_for_a_key_that_signs(
+    make_account: MakeAccount, service: Service, dsn: str, bare: httpx2.AsyncClient
+) -> None:
+    """A path that is not there, a method that it does not have, the index: with the headers of the limits, and one less
+    left each. With a body that nothing reads, or a wrong signature, nobody is known, and nothing is told."""
+    account = await make_account(plan=await plan_of(dsn, key=120, account=1000))
+    async with open_directory(dsn) as directory:
+        key = await directory.create_key(
+            account.row, Terms(scopes=["query"], is_signed=True), service.secret_keys.get()
+        )
+
+    async def ask(method: str, path: str, content: bytes = b"", secret: str | None = key.signing_secret) -> Any:
+        request = Signable(method=method, target=path.encode(), body=content)
+        at, nonce = str(int(time.time())), uuid4().hex
+        made = signing.sign(secret or "", request, key_id=key.key_id, timestamp=at, nonce=nonce)
+        headers: dict[str, str] = dict(zip(signing.HEADERS, (key.key_id, at, nonce, made), strict=True))
+        return await bare.request(method, path, content=content, headers=headers)
+
+    answers = [await ask("GET", "/no/such/path"), await ask("PUT", MEMORIES), await ask("GET", "/")]
+    assert [answer.status_code for answer in answers] == [404, 405, 200]
+    for answer in answers:
+        assert answer.headers["x-ratelimit-limit"] == "120"
+        assert answer.headers["ratelimit-policy"].startswith('"key";q=120;w=60')
+    left = [int(answer.headers["x-ratelimit-remaining"]) for answer in answers]
+    assert left == sorted(left, reverse=True) and left[0] < 10
+    for unknown in (await ask("POST", "/no/such/path", b"{}"), await ask("GET", "/no/such/path", secret="x")):
+        assert unknown.status_code == 404 and not set(_SHOWN) & set(unknown.headers)
 
 
 async def test_a_refusal_is_looked_up_once(make_account: MakeAccount, turned: Service) -> None:

@@ -8,7 +8,7 @@ import re
 import string
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -26,7 +26,7 @@ from aurra.keys import NewKey, Terms, parse_scopes
 from aurra.settings import read_settings
 from aurra.signing import Signable
 from aurra.store.accounts import AccountRow, open_directory
-from tests.conftest import Account, HandClock
+from tests.conftest import Account, HandClock, MakeAccount
 from tests.plain import connected
 from tests.running import running
 
@@ -63,7 +63,11 @@ class Signer(msgspec.Struct):
         return Sent(method, target, body, id_, at, once, made)
 
     async def send(
-        self, sent: Sent, client: httpx2.AsyncClient | None = None, more: dict[str, str] | None = None
+        self,
+        sent: Sent,
+        client: httpx2.AsyncClient | None = None,
+        more: dict[str, str] | None = None,
+        body: AsyncIterator[bytes] | None = None,
     ) -> httpx2.Response:
         headers = {
             "X-Aurra-Key": sent.key_id,
@@ -74,7 +78,8 @@ class Signer(msgspec.Struct):
             "X-Request-Id": "same",
         }
         client = client or self.client
-        return await client.request(sent.method, sent.target, content=sent.body, headers={**headers, **(more or {})})
+        content = sent.body if body is None else body
+        return await client.request(sent.method, sent.target, content=content, headers={**headers, **(more or {})})
 
     async def ask(self, method: str, target: str, body: bytes = b"", **how: Any) -> httpx2.Response:
         return await self.send(self.sign(method, target, body, **how))
@@ -340,6 +345,29 @@ async def test_headers_that_are_missing_twice_or_malformed(signer: Signer) -> No
     assert (await signer.client.get("/agent/memories", headers=headers)).status_code == 200
 
 
+async def test_a_body_is_read_once_the_signature_has_its_form(signer: Signer) -> None:
+    """Who sends what is no signature at all has not one byte of a body read, however much more would come."""
+    read = 0
+
+    async def body() -> AsyncGenerator[bytes]:
+        nonlocal read
+        for piece in (b'{"content": ', b'"Kim"}'):
+            read += 1
+            yield piece
+
+    sent = signer.sign("POST", "/agent/memories", b'{"content": "Kim"}')
+    for changed in (
+        msgspec.structs.replace(sent, signature="v1=short"),
+        msgspec.structs.replace(sent, nonce="short"),
+        msgspec.structs.replace(sent, timestamp="now"),
+        msgspec.structs.replace(sent, key_id="x"),
+    ):
+        refused(await signer.send(changed, body=body()), "malformed_signature")
+        assert read == 0
+    assert (await signer.send(sent, body=body())).status_code == 200
+    assert read == 2
+
+
 async def test_nothing_is_told_of_other_keys(signer: Signer, make_signer: MakeSigner, make_account: Any) -> None:
     """Unknown, unsigned, another account's, revoked, expired: one answer, byte for byte, to whoever cannot sign."""
     unsigned: Account = await make_account()
@@ -418,6 +446,118 @@ async def test_signing_secrets_are_sealed_rewrapped_and_examined(
     assert (await signer.ask("GET", "/agent/memories")).status_code == 503
     assert await told(examining.rewrap, old, new) == []
     assert (await signer.ask("GET", "/agent/memories")).status_code == 200
+
+
+async def rotated(manager: Account, signer: Signer, hours: float = 24) -> Signer:
+    """The same key with the secrets that a rotation answers."""
+    made = await manager.post(f"/api-keys/{signer.key.key_id}/rotate", overlap_hours=hours)
+    assert made["api_key"]["id"] == signer.key.key_id and made["api_key"]["is_signed"]
+    key = msgspec.structs.replace(signer.key, raw=made["key"], signing_secret=made["signing_secret"])
+    return Signer(signer.account, key, signer.client)
+
+
+async def test_rotations_overlap_as_a_model_says(
+    signer: Signer, make_account: MakeAccount, hand_clock: HandClock
+) -> None:
+    """Rotations with overlaps of any length, at any time: the newest secret is always accepted, the one before it until
+    its end and not at it, older ones never. A hundred steps, each asked about with the last secrets there were."""
+    dice = random.Random(11)
+    manager: Account = await make_account(of=signer.account)
+    hand_clock.at = dt.datetime(2042, 5, 5, 12, tzinfo=dt.UTC)
+    secrets_, until = [signer], hand_clock.at
+    told: Counter[str] = Counter()
+    for _ in range(100):
+        if dice.random() < 0.4:
+            hours = dice.choice([0.0, 0.5, 24.0, 168.0])
+            secrets_.append(await rotated(manager, secrets_[-1], hours))
+            until = hand_clock.at + dt.timedelta(hours=hours)
+        left = (until - hand_clock.at).total_seconds()
+        hand_clock.at += dt.timedelta(seconds=dice.choice([0.0, 60.0, max(0.0, left - 1e-6), max(0.0, left), 1e6]))
+        for age, one in enumerate(reversed(secrets_[-4:])):
+            response = await one.ask("GET", "/agent/memories", timestamp=int(hand_clock.at.timestamp()))
+            wanted = (
+                "ok"
+                if age == 0 or (age == 1 and hand_clock.at < until)
+                else ("rotated_key", "invalid_signature")[age > 1]
+            )
+            assert response.json().get("code", "ok") == wanted, (age, hand_clock.at, until)
+            told[f"{age} {wanted}"] += 1
+    assert min(told[kind] for kind in ("0 ok", "1 ok", "1 rotated_key", "2 invalid_signature")) > 10, told
+
+
+async def test_the_signing_secret_on_its_way_out_changes_no_keys(signer: Signer, make_account: MakeAccount) -> None:
+    """It reads and writes; one that could rotate its key would never end. Revoking ends both."""
+    manager: Account = await make_account(of=signer.account)
+    new = await rotated(manager, signer)
+    assert (await signer.ask("POST", "/agent/memories", memory("said in the overlap"))).status_code == 200
+    path = f"/api-keys/{signer.key.key_id}"
+    for method, target, body in (
+        ("POST", f"{path}/rotate", b"{}"),
+        ("POST", "/api-keys", b'{"scopes": ["query"]}'),
+        ("PATCH", path, b'{"name": "x"}'),
+        ("DELETE", path, b""),
+    ):
+        answer = await signer.ask(method, target, body)
+        assert (answer.status_code, answer.json()["code"]) == (403, "outgoing_secret"), answer.text
+    assert (await new.ask("PATCH", path, b'{"name": "x"}')).status_code == 200
+    assert (await new.ask("DELETE", path)).status_code == 200
+    for one in (signer, new):
+        refused(await one.ask("GET", "/agent/memories"), "revoked_key")
+
+
+async def test_the_signing_secret_before_is_rewrapped_and_examined_while_it_counts(
+    signer: Signer, make_account: MakeAccount, service: Service, dsn: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the overlap the operator's commands cover both; afterwards nothing is left that an old key would open."""
+    manager: Account = await make_account(of=signer.account)
+    new = await rotated(manager, signer)
+    old_ring, new_ring = service.settings.aurra_secret_keys, sealing.new_key()
+    name, fails = signer.account.name, f"the signing secrets of {signer.key.key_id} cannot be opened"
+
+    async def told(run: Any, *keys: str) -> list[str]:
+        settings = {"DATABASE_URL": dsn, "AURRA_EMBEDDER": "none", "AURRA_SECRET_KEYS": ",".join(keys)}
+        await run(read_settings(settings))
+        return [line for line in capsys.readouterr().out.splitlines() if name in line and "signing" in line]
+
+    async def stored() -> set[str]:
+        async with connected(dsn) as connection:
+            sql = "SELECT signing_sealed_by, previous_signing_sealed_by FROM api_key WHERE key_id = $1"
+            return set(filter(None, await connection.fetchrow(sql, signer.key.key_id)))
+
+    async def change(sql: str) -> None:
+        async with connected(dsn) as connection:
+            await connection.execute(f"UPDATE api_key SET {sql} WHERE key_id = $1", signer.key.key_id)
+
+    assert await told(examining.examine, old_ring) == [f"ok   account {name}: the signing secrets of 1 keys open"]
+    before = await stored()
+    assert await told(examining.rewrap, new_ring, old_ring) == [] and not before & await stored()
+    assert await told(examining.examine, old_ring) == [f"FAIL account {name}: {fails}"]
+    assert await told(examining.rewrap, old_ring, new_ring) == [] and await stored() == before
+    for one in (signer, new):
+        assert (await one.ask("GET", "/agent/memories")).status_code == 200
+    # One that was altered is of no use, and told; the other is as good as ever.
+    await change("previous_signing_sealed = signing_sealed || previous_signing_sealed")
+    assert await told(examining.examine, old_ring) == [f"FAIL account {name}: {fails}"]
+    assert await told(examining.rewrap, old_ring) == [f"FAIL account {name}: {fails}"]
+    refused(await signer.ask("GET", "/agent/memories"), "invalid_signature")
+    assert (await new.ask("GET", "/agent/memories")).status_code == 200
+    await change("previous_until = now() - interval '1 second'")
+    assert await told(examining.examine, old_ring) == [f"ok   account {name}: the signing secrets of 1 keys open"]
+    assert await told(examining.rewrap, old_ring) == []
+    async with connected(dsn) as connection:
+        sql = "SELECT previous_signing_sealed IS NULL FROM api_key WHERE key_id = $1"
+        assert await connection.fetchval(sql, signer.key.key_id)
+
+
+async def test_an_operator_rotates_a_key_that_signs(signer: Signer, service: Service, dsn: str) -> None:
+    """With the installation's secret keys, and not without."""
+    async with open_directory(dsn) as directory:
+        with pytest.raises(CannotStart, match="signing secret cannot be kept"):
+            await directory.rotate_key(signer.key.key_id, dt.timedelta(hours=1))
+        key = await directory.rotate_key(signer.key.key_id, dt.timedelta(hours=1), service.secret_keys.get)
+    new = Signer(signer.account, key, signer.client)
+    for one in (signer, new):
+        assert (await one.ask("GET", "/agent/memories")).status_code == 200
 
 
 async def test_a_secret_is_bound_to_its_account_and_key(make_signer: MakeSigner, dsn: str) -> None:

@@ -129,7 +129,8 @@ async def live(service: Service, owner: Account, planted: Planted) -> None:
     for path in ("/api-keys", "/usage/summary", "/usage/details", "/usage/by-key", "/plan/history"):
         await owner.get(path)
     await owner.get("/plan/status", as_of=(await owner.get("/agent/transactions"))["transactions"][0]["at"])
-    await owner.post("/api-keys", scopes=["query"], is_signed=True)
+    signed = await owner.post("/api-keys", scopes=["query"], is_signed=True)
+    await owner.post(f"/api-keys/{signed['api_key']['id']}/rotate")
     key_id = planted.one("api_key")
     await owner.client.patch(f"/api-keys/{key_id}", json={"name": planted.word})
     await owner.client.post(f"/api-keys/{key_id}/rotate", headers={"Idempotency-Key": planted.word})
@@ -338,13 +339,15 @@ async def _special(connection: Any, owner: Account) -> dict[tuple[str, str], Arg
             "tx": None,
         },
         ("api_keys", "change"): {**terms, "name": "changed"},
-        ("api_keys", "revoke"): {},
+        ("api_keys", "revoke"): {"key_id": active_keys[0]},
         ("erasures", "stay_revoked"): {"key_ids": active_keys},
         ("grants", "end_tokens"): {"grant_id": grant_id},
         ("grants", "end_grant"): {"grant_id": grant_id},
         ("grants", "forget_tokens"): {"before": dt.datetime(2099, 1, 1, tzinfo=dt.UTC)},
+        ("history", "shared"): {"ids": list(range(1, 200)), "tenant_id": "another", "digest": b""},
         ("plans", "accounts_on"): {"plan": "enterprise"},
         ("signing", "forget_expired"): {},
+        ("signing", "forget_ended"): {"at": dt.datetime(2100, 1, 1, tzinfo=dt.UTC)},
         ("segments", "erased_since"): {"tx": 0},
         ("segments", "remove"): {"segments": segments},
         ("segments", "remove_sketches"): {"segments": segments},
@@ -418,5 +421,7 @@ async def _known(connection: Any, owner: Account) -> Arguments:
         "extra": None,
         "sealed_key": b"x",
         "sealed_by": "x",
+        "previous_sealed": None,
+        "previous_sealed_by": None,
         "last_four": None,
     }

@@ -17,9 +17,12 @@ import httpx2
 import msgspec
 import pytest
 
+from aurra.context import Service
 from aurra.keys import SCOPES
+from aurra.limiter import Limiter
 from aurra.ops import OPERATIONS
-from tests.conftest import Account, HandClock, MakeAccount
+from aurra.rates import HEADERS
+from tests.conftest import Account, HandClock, MakeAccount, client_at
 from tests.plain import connected
 
 BEGINNING = dt.datetime(2040, 1, 1, tzinfo=dt.UTC)
@@ -569,15 +572,16 @@ async def test_labels_go_with_what_they_belong_to(make_account: MakeAccount, dsn
 
 
 async def test_what_waits_of_later_turns_is_not_told(make_account: MakeAccount) -> None:
-    """`pending` is of turns that may be known of."""
+    """`pending` is false, of turns that may be known of too: when they are done is told by no transaction."""
     account = await make_account()
     turn = {"role": "user", "content": "I moved to Rome in May.", "name": "Kim"}
     await account.post("/agent/conversations", session_id="s", turns=[turn], extraction="never")
     await account.post("/agent/conversations", session_id="s", turns=[turn], extraction="later")
-    key = await make_account(of=account.row, up_to=1)
-    for told in (await key.get("/agent/conversations/s"), await key.get("/agent/conversations")):
-        shown = told.get("conversation") or told["conversations"][0]
-        assert (shown["turns"], shown["pending"]) == (1, False)
+    for turns, key in [(turns, await make_account(of=account.row, up_to=turns)) for turns in (1, 2)]:
+        for told in (await key.get("/agent/conversations/s"), await key.get("/agent/conversations")):
+            shown = told.get("conversation") or told["conversations"][0]
+            assert (shown["turns"], shown["pending"]) == (turns, False)
+    assert (await account.get("/agent/conversations/s"))["conversation"]["pending"] is True
 
 
 async def test_receipts_of_a_key_with_a_ceiling(make_account: MakeAccount) -> None:
@@ -603,6 +607,38 @@ async def test_receipts_of_a_key_with_a_ceiling(make_account: MakeAccount) -> No
     assert (await low.get(f"/agent/receipts/{by_low}"))["invalidated"] is None
     assert (await account.get(f"/agent/receipts/{by_low}"))["invalidated"]["transaction"] == 2
     assert (await low.post(f"/agent/receipts/{by_low}/replay"))["drift"] == "none"
+
+
+async def test_the_limits_of_a_key_with_a_ceiling_are_its_own(
+    make_account: MakeAccount, service: Service, hand_clock: HandClock, dsn: str
+) -> None:
+    """What the headers of every answer say, of 200, 403, 404 and 429, is the same whether the account is busy or not;
+    only `Retry-After` of a refusal that the account's limit makes is not."""
+    hand_clock.at = BEGINNING
+    at = BEGINNING.timestamp()
+    async with connected(dsn) as connection:
+        await connection.execute("INSERT INTO plan VALUES ('ceiling', 1000, 100, 120) ON CONFLICT DO NOTHING")
+    told: list[list[tuple[int, dict[str, str]]]] = []
+    for busy in (0, 7):
+        turned = msgspec.structs.replace(service, limiter=Limiter(ticks=lambda: at))
+        account = await make_account(plan="ceiling")
+        key = await make_account(of=account.row, up_to=0)
+        async with client_at(turned, account) as others, client_at(turned, key) as client:
+            for _ in range(busy):
+                assert (await others.get("/agent/memories")).status_code == 200
+            paths = ("/agent/memories", "/plan/status", "/no/such/path")
+            answers = [await client.get(path) for path in paths]
+            if busy:
+                refused = await client.get("/agent/memories")
+                assert refused.status_code == 429 and int(refused.headers["retry-after"]) >= 1
+                assert set(refused.headers) >= set(answers[0].headers) - {"content-type"}
+                assert refused.headers["ratelimit-policy"] == answers[0].headers["ratelimit-policy"]
+                assert refused.headers["x-ratelimit-limit"] == "100"
+        shown = [{name: answer.headers[name] for name in HEADERS} for answer in answers]
+        told.append([(answer.status_code, headers) for answer, headers in zip(answers, shown, strict=True)])
+        assert all('"account"' not in headers["RateLimit"] + headers["RateLimit-Policy"] for headers in shown)
+    assert told[0] == told[1]
+    assert [status for status, _ in told[0]] == [200, 403, 404]
 
 
 def test_operations_have_one_door_to_the_database() -> None:

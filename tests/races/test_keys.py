@@ -10,7 +10,9 @@ import httpx2
 import msgspec
 import pytest
 
+from aurra import sealing, signing
 from aurra.keys import SCOPES, Terms
+from aurra.signing import Signable
 from aurra.store import migrate
 from aurra.store.accounts import open_directory
 from tests.faces.connecting import register
@@ -72,6 +74,7 @@ def processes(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     settings = {"database_url": database, "aurra_log_level": "debug", "aurra_embedder": "none"}
     # All that is refused here comes from one network.
     settings["aurra_failed_authentications"] = "0"
+    settings["aurra_secret_keys"] = sealing.new_key()
     with running(home / "first", **settings) as first, running(home / "second", **settings) as second:
         yield first, second
 
@@ -147,12 +150,16 @@ class Load:
             for number in range(len(self.keys)):
                 group.create_task(self._agent(number))
 
+    async def ask(self, process: int, key: str) -> httpx2.Response:
+        """What a request with the key answers there."""
+        return await self.pair.ask(process, key)
+
     async def _agent(self, number: int) -> None:
         turn = number
         while not self.stopping:
             begun = time.monotonic()
             turn += 1
-            answer = await self.pair.ask(turn % 2, self.keys[number])
+            answer = await self.ask(turn % 2, self.keys[number])
             self.answers.append(answer.status_code)
             await asyncio.sleep(max(0.0, 0.2 - (time.monotonic() - begun)))
 
@@ -191,6 +198,61 @@ async def test_a_rotation_interrupts_nobody(pair: Pair, database: str, rotations
     failures = [status for status in load.answers if status != 200]
     print(f"\nrotated {rotations} times under load: {len(load.answers)} requests, {len(failures)} failures")
     assert not failures and len(load.answers) > 100 * rotations
+
+
+class SignedLoad(Load):
+    """The same with a key that signs, by the signing secret that each agent has."""
+
+    def __init__(self, pair: Pair, key_id: str, secret: str) -> None:
+        super().__init__(pair, secret)
+        self.key_id = key_id
+
+    async def ask(self, process: int, key: str) -> httpx2.Response:
+        """What a request that is signed with it answers there."""
+        request = Signable(method="GET", target=PLAN.encode(), body=b"")
+        at, nonce = str(int(time.time())), uuid4().hex
+        made = signing.sign(key, request, key_id=self.key_id, timestamp=at, nonce=nonce)
+        headers: dict[str, str] = dict(zip(signing.HEADERS, (self.key_id, at, nonce, made), strict=True))
+        return await self.pair.client.get(f"{self.pair.processes[process].url}{PLAN}", headers=headers)
+
+
+@pytest.mark.parametrize(
+    "rotations", [pytest.param(1, id="short"), pytest.param(15, id="long", marks=pytest.mark.long)]
+)
+async def test_a_rotation_interrupts_nobody_who_signs(pair: Pair, database: str, rotations: int) -> None:
+    """The same of a key that signs: in the overlap, what is signed with either secret is accepted by both processes, at
+    once; after it nothing is that the old one signs, and a second rotation in the overlap ends the first's."""
+    made = await pair.make(is_signed=True)
+    key_id, old = made["api_key"]["id"], made["signing_secret"]
+    load = SignedLoad(pair, key_id, old)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(load.run())
+        try:
+            for turn in range(rotations):
+                await asyncio.sleep(0.5)
+                rotated = ok(await pair.manage(turn % 2, "POST", f"/{key_id}/rotate", overlap_hours=5 / 3600))
+                until = require_instant(rotated["api_key"]["previous_until"])
+                for number in range(len(load.keys)):
+                    for process, secret in ((0, old), (1, old), (0, rotated["signing_secret"])):
+                        asked = await load.ask(process, secret)
+                        assert asked.status_code == 200 or (await _instant(database)) >= until, asked.text
+                    load.keys[number] = rotated["signing_secret"]
+                while (await _instant(database)) < until:
+                    await asyncio.sleep(0.05)
+                for process in (0, 1):
+                    problem(await load.ask(process, old), 401, "rotated_key")
+                old = rotated["signing_secret"]
+        finally:
+            load.stopping = True
+    failures = [status for status in load.answers if status != 200]
+    print(f"\nrotated {rotations} times under load: {len(load.answers)} signed requests, {len(failures)} failures")
+    assert not failures and len(load.answers) > 20 * rotations
+    second = ok(await pair.manage(0, "POST", f"/{key_id}/rotate", overlap_hours=1))["signing_secret"]
+    third = ok(await pair.manage(1, "POST", f"/{key_id}/rotate", overlap_hours=1))["signing_secret"]
+    for process in (0, 1):
+        problem(await load.ask(process, old), 401, "invalid_signature")
+        for secret in (second, third):
+            ok(await load.ask(process, secret))
 
 
 async def test_the_log_says_who_did_what_and_no_secret(pair: Pair) -> None:

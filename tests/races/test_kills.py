@@ -125,7 +125,7 @@ KILLED_AT = ["lock:heard", "apply:sent", "commit:before", "commit:done", "commit
 """In the short form; the long one takes every point of `POINTS` 13 times."""
 
 
-@pytest.mark.timeout(2400)
+@pytest.mark.timeout(7200)
 @pytest.mark.parametrize("points", [pytest.param(KILLED_AT, id="short"),
                                     pytest.param(POINTS * 13, id="long", marks=pytest.mark.long)])  # fmt: skip
 async def test_a_service_killed_at_a_named_point_loses_nothing(tmp_path: Path, dsn: str, points: list[str]) -> None:
@@ -153,7 +153,7 @@ async def test_a_service_killed_at_a_named_point_loses_nothing(tmp_path: Path, d
 
 
 @pytest.mark.parametrize("times", [pytest.param(1, id="short"), pytest.param(12, id="long", marks=pytest.mark.long)])
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(3600)
 async def test_a_connection_cut_at_any_point_loses_nothing(tmp_path: Path, dsn: str, times: int) -> None:
     """The same where only the connection breaks: 503, and the service goes on. Cut during COMMIT, the outcome is not
     known, and the key tells."""

@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
+import datetime as dt
 import hashlib
+import tempfile
+import time
 import zipfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
@@ -13,19 +16,23 @@ import httpx2
 import msgspec
 import pytest
 
+from aurra import sealing, signing
 from aurra.app import build_app, open_service
 from aurra.errors import CannotStart
 from aurra.faces import safekeeping
 from aurra.keys import NewKey, Terms, parse_scopes
 from aurra.settings import Settings, read_settings
+from aurra.signing import Signable
 from aurra.store import backups, migrate
 from aurra.store.accounts import open_directory
+from aurra.store.embedded import EmbeddedPostgres
 from tests.faces.connecting import register
 from tests.plain import connected, execute, own_database
 
 
-def settings_of(dsn: str) -> Settings:
-    return read_settings({"DATABASE_URL": dsn, "AURRA_EMBEDDER": "none"})
+def settings_of(dsn: str, *secrets: str) -> Settings:
+    given = {"AURRA_SECRET_KEYS": ",".join(secrets)} if secrets else {}
+    return read_settings({"DATABASE_URL": dsn, "AURRA_EMBEDDER": "none", **given})
 
 
 @contextlib.asynccontextmanager
@@ -281,12 +288,9 @@ async def test_a_database_in_use_or_not_empty_is_not_replaced_by_accident(
 
 async def test_an_older_backup_is_migrated(dsn: str, tmp_path: Path) -> None:
     """Made by a release with fewer migrations: restored with those, then migrated by the rest."""
-    older = tmp_path / "older"
-    older.mkdir()
     first, *rest = migrate.read_migrations()
-    (older / first.name).write_text(first.text)
     async with own_database(dsn) as old, own_database(dsn) as new:
-        await migrate.migrate(old, older)
+        await migrate.migrate(old, up_to(tmp_path / "older", first.name[:4]))
         await execute(
             old,
             "INSERT INTO account VALUES (gen_random_uuid(), 'old', 'free', now())",
@@ -298,6 +302,52 @@ async def test_an_older_backup_is_migrated(dsn: str, tmp_path: Path) -> None:
         assert rest and await migrate.pending(new) == []
         async with open_directory(new) as directory:
             assert [account.name for account in await directory.list_accounts()] == ["old"]
+
+
+async def test_a_backup_migrates_nothing(dsn: str, tmp_path: Path) -> None:
+    """Whoever is about to upgrade wants what there was before: of a database of an older release it is taken as that
+    stands, and what was pending still is."""
+    async with own_database(dsn) as old:
+        await migrate.migrate(old, up_to(tmp_path / "older", "0010"))
+        await new_key(old)
+        before, waiting = await contents(old), await migrate.pending(old)
+        await safekeeping.backup(settings_of(old), tmp_path / "file")
+        assert waiting and await migrate.pending(old) == waiting
+        assert await contents(old) == before
+        with backups.opened(tmp_path / "file") as made:
+            assert [one.name for one in made.manifest.migrations][-1].startswith("0010")
+
+
+async def test_a_backup_is_taken_from_a_standby(tmp_path: Path, filled: tuple[str, NewKey]) -> None:
+    """From a server that replays and takes no writes, which could not be migrated."""
+    own, _ = filled
+    await backups.take(own, tmp_path / "primary")
+    with tempfile.TemporaryDirectory(prefix="aurra-standby-") as home:
+        postgres = await asyncio.to_thread(EmbeddedPostgres.open, Path(home) / "home")
+        try:
+            await restore(postgres.dsn, tmp_path / "primary")
+        finally:
+            await asyncio.to_thread(postgres.close)
+        (Path(home) / "home" / "postgres" / "data" / "standby.signal").touch()
+        standby = await asyncio.to_thread(EmbeddedPostgres.open, Path(home) / "home")
+        try:
+            async with connected(standby.dsn) as connection:
+                assert await connection.fetchval("SELECT pg_is_in_recovery()")
+            await safekeeping.backup(settings_of(standby.dsn), tmp_path / "standby")
+        finally:
+            await asyncio.to_thread(standby.close)
+    with backups.opened(tmp_path / "primary") as one, backups.opened(tmp_path / "standby") as other:
+        assert one.manifest.tables == other.manifest.tables
+        assert one.manifest.accounts == other.manifest.accounts
+
+
+def up_to(directory: Path, number: str) -> Path:
+    """The migrations up to that one, as a release that had no more."""
+    directory.mkdir()
+    for migration in migrate.read_migrations():
+        if migration.name[:4] <= number:
+            (directory / migration.name).write_text(migration.text)
+    return directory
 
 
 async def test_an_exported_file_knows_what_a_lost_database_had_erased(
@@ -335,6 +385,91 @@ async def test_an_exported_file_knows_what_a_lost_database_had_erased(
             assert (await client.get(f"/memories/{one}")).json()["code"] == "memory_erased"
             refused = await client.get("/agent/memories", headers={"Authorization": f"Bearer {revoked.raw}"})
             assert refused.json()["code"] == "revoked_key"
+
+
+async def test_a_key_that_signs_stays_rotated_and_its_nonces_used(
+    dsn: str, filled: tuple[str, NewKey], tmp_path: Path
+) -> None:
+    """Rotated since the backup: what the new secret and, in the overlap, the old one sign is accepted after the restore
+    as before, and no request a second time that was accepted before it. The backup itself keeps both secrets too."""
+    own, _ = filled
+    settings = read_settings({"DATABASE_URL": own, "AURRA_EMBEDDER": "none", "AURRA_SECRET_KEYS": sealing.new_key()})
+    ring = sealing.parse(settings.aurra_secret_keys, "keys")
+    async with open_directory(own) as directory:
+        account = next(one for one in await directory.list_accounts() if one.name == "backed-up")
+        terms = Terms(scopes=parse_scopes("full"), is_signed=True)
+        first = await directory.create_key(account, terms, ring)
+        await backups.take(own, tmp_path / "before")
+        second = await directory.rotate_key(first.key_id, dt.timedelta(hours=1), lambda: ring)
+
+    async def sent(client: httpx2.AsyncClient, key: NewKey, nonce: str) -> str:
+        request = Signable(method="GET", target=b"/agent/memories", body=b"")
+        at = str(int(time.time()))
+        made = signing.sign(key.signing_secret or "", request, key_id=key.key_id, timestamp=at, nonce=nonce)
+        headers: dict[str, str] = dict(zip(signing.HEADERS, (key.key_id, at, nonce, made), strict=True))
+        return (await client.get("/agent/memories", headers=headers)).json().get("code", "ok")
+
+    async with signing_client(settings, own) as client:
+        used = uuid4().hex
+        assert [await sent(client, first, used), await sent(client, first, used)] == ["ok", "nonce_used"]
+    await backups.take(own, tmp_path / "after")
+    await safekeeping.export_erasures(settings_of(own), tmp_path / "erasures")
+    async with own_database(dsn) as lost, own_database(dsn) as whole:
+        await restore(lost, tmp_path / "before", tmp_path / "erasures")
+        await restore(whole, tmp_path / "after")
+        for restored in (lost, whole):
+            async with signing_client(settings, restored) as client:
+                assert [await sent(client, key, uuid4().hex) for key in (first, second)] == ["ok", "ok"]
+                assert await sent(client, first, used) == "nonce_used"
+
+
+async def test_a_restore_warns_of_what_it_cannot_open(
+    dsn: str, filled: tuple[str, NewKey], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Secret keys are in no backup: which signing secrets and models' keys need them is said, and nothing where they
+    are there. What is no secret key stops it before anything is replaced."""
+    own, key = filled
+    ring = sealing.parse(secret := sealing.new_key(), "keys")
+    async with open_directory(own) as directory:
+        account = next(one for one in await directory.list_accounts() if one.name == "backed-up")
+        signed = await directory.create_key(account, Terms(scopes=["query"], is_signed=True), ring)
+        await directory.rotate_key(signed.key_id, dt.timedelta(hours=1), lambda: ring)
+    async with open_service(settings_of(own, secret), own) as service:
+        transport = httpx2.ASGITransport(build_app(service))  # type: ignore[arg-type]
+        async with httpx2.AsyncClient(transport=transport, base_url="http://aurra") as client:
+            model = {"provider": "openai", "model": "m", "api_key": "sk-canary"}
+            headers = {"Authorization": f"Bearer {key.raw}"}
+            assert (await client.patch("/agent/provider", json=model, headers=headers)).status_code == 200
+    await backups.take(own, tmp_path / "file")
+
+    async def warned(*secrets: str) -> list[str]:
+        settings = settings_of(own, *secrets)
+        await safekeeping.restore(settings, tmp_path / "file", replaces=True, known_from=(), without_erasures=True)
+        said = capsys.readouterr().out
+        assert "restored: 2 accounts" in said and "sk-canary" not in said
+        return [line for line in said.splitlines() if line.startswith("WARNING")]
+
+    said = await warned()
+    assert len(said) == 3 and "AURRA_SECRET_KEYS" in said[-1]
+    assert "WARNING account backed-up: the stored key of its model cannot be opened" in said[0]
+    assert said[1] == f"WARNING account backed-up: the signing secrets of {signed.key_id} cannot be opened"
+    assert await warned(sealing.new_key()) == [
+        line.replace("this installation has no secret key", f"the key {ring.first} is not there") for line in said
+    ]
+    assert await warned(sealing.new_key(), secret) == []
+    before = await contents(own)
+    with pytest.raises(CannotStart, match="AURRA_SECRET_KEYS must hold"):
+        await warned("no key")
+    assert await contents(own) == before
+
+
+@contextlib.asynccontextmanager
+async def signing_client(settings: Settings, dsn: str) -> AsyncGenerator[httpx2.AsyncClient]:
+    """A client without a key, of a service that has the settings' secret keys."""
+    async with open_service(settings, dsn) as service:
+        transport = httpx2.ASGITransport(build_app(service))  # type: ignore[arg-type]
+        async with httpx2.AsyncClient(transport=transport, base_url="http://aurra") as client:
+            yield client
 
 
 async def test_what_is_known_from_before_a_backup_does_not_count(

@@ -7,10 +7,15 @@ from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
+import httpx2
 import pytest
 
+from aurra.app import build_app, open_service
 from aurra.errors import CannotStart
+from aurra.keys import Terms, parse_scopes
+from aurra.settings import read_settings
 from aurra.store import migrate, pool
+from aurra.store.accounts import open_directory
 from aurra.store.embedded import EmbeddedPostgres, find_binaries
 from tests.plain import execute
 
@@ -70,6 +75,62 @@ async def test_a_file_may_do_without_a_transaction(empty: str, tmp_path: Path) -
         },
     )
     assert len(await migrate.migrate(empty, directory)) == 2
+
+
+FORGOTTEN = (
+    "DELETE FROM subject_label",
+    "DELETE FROM conversation_label",
+    "DELETE FROM conversation WHERE session_id = 'unlabelled'",
+    "ALTER TABLE api_key DROP COLUMN previous_signing_sealed, DROP COLUMN previous_signing_sealed_by",
+    "DELETE FROM migration WHERE name LIKE '0010%' OR name LIKE '0011%'",
+)
+"""What a database lacks in which labels were given before they were kept, and that kept turns before 0003."""
+
+
+async def test_what_older_releases_did_not_keep_is_made_up_for(empty: str) -> None:
+    """Labels from before 0007 (by 0010), conversations that 0003 did not find (by 0011), of every account. A label is
+    known from the newest transaction on: a key with a ceiling there is told of it, one below is not."""
+    await migrate.migrate(empty)
+    settings = read_settings({"DATABASE_URL": empty, "AURRA_EMBEDDER": "none"})
+    async with open_directory(empty) as directory:
+        accounts = [await directory.create_account(name, "enterprise") for name in ("one", "two")]
+        full = [await directory.create_key(each, Terms(scopes=parse_scopes("full"))) for each in accounts]
+        terms = [Terms(scopes=["memories:read"], up_to=number) for number in (3, 2)]
+        ceilings = [await directory.create_key(accounts[0], each) for each in terms]
+
+    async def told(client: httpx2.AsyncClient, raw: str) -> tuple[str | None, dict[str, str | None]]:
+        """The subject's label, and the channel of each conversation."""
+        client.headers["Authorization"] = f"Bearer {raw}"
+        subject = (await client.get("/agent/subjects/kim")).json()["external_id"]
+        found = (await client.get("/agent/conversations")).json()["conversations"]
+        return subject, {one["session_id"]: one["channel"] for one in found}
+
+    async with open_service(settings, empty) as service:
+        transport = httpx2.ASGITransport(build_app(service))  # type: ignore[arg-type]
+        async with httpx2.AsyncClient(transport=transport, base_url="http://aurra") as client:
+            for key in full:
+                client.headers["Authorization"] = f"Bearer {key.raw}"
+                for number, more in enumerate(
+                    ({"session_id": "said", "channel": "chat"}, {"session_id": "unlabelled"})
+                ):
+                    turn = {"role": "user", "content": "I moved."}
+                    body = {"turns": [turn], "extraction": "never", **more}
+                    assert (await client.post("/agent/conversations", json=body)).status_code == 200
+                    if not number:
+                        await client.post("/agent/memories", json={"content": "Kim is here", "subject": "kim"})
+                        await client.patch("/agent/subjects/kim", json={"external_id": "e-1"})
+    await execute(empty, *FORGOTTEN)
+    assert len(await migrate.migrate(empty)) == 2
+    async with open_service(settings, empty) as service:
+        transport = httpx2.ASGITransport(build_app(service))  # type: ignore[arg-type]
+        async with httpx2.AsyncClient(transport=transport, base_url="http://aurra") as client:
+            whole = ("e-1", {"said": "chat", "unlabelled": None})
+            for key in (*full, ceilings[0]):
+                assert await told(client, key.raw) == whole
+            assert await told(client, ceilings[1].raw) == (None, {"said": None})
+    async with open_directory(empty) as directory:
+        for account in accounts:
+            assert not (await directory.check(account, "labels", await directory.now())).wrong
 
 
 async def test_a_name_must_say_when_it_runs(tmp_path: Path) -> None:

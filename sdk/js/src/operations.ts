@@ -9,6 +9,7 @@ export const conversationsAdd: Operation<types.ConversationAdded> = {
   path: "/agent/conversations",
   positional: ["session_id", "turns"],
   answers: [
+    "warnings",
     "status",
     "session_id",
     "turns_saved",
@@ -22,6 +23,7 @@ export const conversationsAdd: Operation<types.ConversationAdded> = {
     "channel",
     "transaction",
     "receipt",
+    "dry_run",
   ],
   isIdempotent: true,
   isRepeatable: true,
@@ -33,7 +35,7 @@ export const conversationsGet: Operation<types.ConversationFound> = {
   method: "GET",
   path: "/agent/conversations/{session_id}",
   positional: ["session_id"],
-  answers: ["conversation", "transaction", "as_of"],
+  answers: ["warnings", "conversation", "transaction", "as_of"],
   isRepeatable: true,
   hasTenant: true,
 };
@@ -43,7 +45,7 @@ export const conversationsList: Operation<types.ConversationPage> = {
   method: "GET",
   path: "/agent/conversations",
   positional: [],
-  answers: ["conversations", "has_more", "next_cursor", "transaction", "as_of"],
+  answers: ["warnings", "conversations", "has_more", "next_cursor", "transaction", "as_of"],
   isRepeatable: true,
   hasTenant: true,
 };
@@ -53,7 +55,7 @@ export const conversationsMessages: Operation<types.ConversationMessagesPage> = 
   method: "GET",
   path: "/agent/conversations/{session_id}/messages",
   positional: ["session_id"],
-  answers: ["session_id", "messages", "has_more", "next_cursor", "transaction", "as_of"],
+  answers: ["warnings", "session_id", "messages", "has_more", "next_cursor", "transaction", "as_of"],
   isRepeatable: true,
   hasTenant: true,
 };
@@ -63,7 +65,7 @@ export const keysCreate: Operation<types.ApiKeyMade> = {
   method: "POST",
   path: "/api-keys",
   positional: ["scopes"],
-  answers: ["key", "signing_secret", "api_key"],
+  answers: ["warnings", "key", "signing_secret", "api_key"],
   isIdempotent: true,
   isRepeatable: true,
   hasTenant: true,
@@ -74,7 +76,7 @@ export const keysGet: Operation<types.ApiKeyFound> = {
   method: "GET",
   path: "/api-keys/{key_id}",
   positional: ["key_id"],
-  answers: ["api_key"],
+  answers: ["warnings", "api_key"],
   isRepeatable: true,
 };
 
@@ -83,7 +85,7 @@ export const keysList: Operation<types.ApiKeyPage> = {
   method: "GET",
   path: "/api-keys",
   positional: [],
-  answers: ["api_keys", "has_more", "next_cursor"],
+  answers: ["warnings", "api_keys", "has_more", "next_cursor"],
   isRepeatable: true,
 };
 
@@ -92,7 +94,7 @@ export const keysRevoke: Operation<types.ApiKeyFound> = {
   method: "DELETE",
   path: "/api-keys/{key_id}",
   positional: ["key_id"],
-  answers: ["api_key"],
+  answers: ["warnings", "api_key"],
 };
 
 export const keysRotate: Operation<types.ApiKeyMade> = {
@@ -100,7 +102,7 @@ export const keysRotate: Operation<types.ApiKeyMade> = {
   method: "POST",
   path: "/api-keys/{key_id}/rotate",
   positional: ["key_id"],
-  answers: ["key", "signing_secret", "api_key"],
+  answers: ["warnings", "key", "signing_secret", "api_key"],
   isIdempotent: true,
   isRepeatable: true,
 };
@@ -110,7 +112,7 @@ export const keysUpdate: Operation<types.ApiKeyFound> = {
   method: "PATCH",
   path: "/api-keys/{key_id}",
   positional: ["key_id"],
-  answers: ["api_key"],
+  answers: ["warnings", "api_key"],
 };
 
 export const memoriesAdd: Operation<types.MemoryWritten> = {
@@ -119,6 +121,7 @@ export const memoriesAdd: Operation<types.MemoryWritten> = {
   path: "/agent/memories",
   positional: [],
   answers: [
+    "warnings",
     "status",
     "memory_id",
     "memory_ids",
@@ -130,6 +133,7 @@ export const memoriesAdd: Operation<types.MemoryWritten> = {
     "transaction",
     "auto_supersede",
     "receipt",
+    "dry_run",
   ],
   isIdempotent: true,
   isRepeatable: true,
@@ -141,7 +145,18 @@ export const memoriesBulk: Operation<types.BulkWritten> = {
   method: "POST",
   path: "/agent/memories/bulk",
   positional: ["memories"],
-  answers: ["status", "items", "saved_count", "duplicate_count", "error_count", "company_id", "transaction", "receipt"],
+  answers: [
+    "warnings",
+    "status",
+    "items",
+    "saved_count",
+    "duplicate_count",
+    "error_count",
+    "company_id",
+    "transaction",
+    "receipt",
+    "dry_run",
+  ],
   isIdempotent: true,
   isRepeatable: true,
   tenantInside: ["memories"],
@@ -152,7 +167,7 @@ export const memoriesCorrect: Operation<types.Corrected> = {
   method: "POST",
   path: "/memories/{memory_id}/correct",
   positional: ["memory_id", "reason"],
-  answers: ["status", "memory_id", "transaction", "receipt"],
+  answers: ["warnings", "status", "memory_id", "transaction", "receipt", "dry_run"],
   isIdempotent: true,
   isRepeatable: true,
 };
@@ -162,7 +177,7 @@ export const memoriesDelete: Operation<types.Retracted> = {
   method: "DELETE",
   path: "/memories/{memory_id}",
   positional: ["memory_id"],
-  answers: ["status", "memory_id", "transaction", "receipt"],
+  answers: ["warnings", "status", "memory_id", "transaction", "receipt", "dry_run"],
   isIdempotent: true,
   isRepeatable: true,
 };
@@ -172,7 +187,7 @@ export const memoriesErase: Operation<types.Erased> = {
   method: "POST",
   path: "/memories/{memory_id}/erase",
   positional: ["memory_id"],
-  answers: ["status", "memory_id", "count", "remaining", "certificate", "transaction"],
+  answers: ["warnings", "status", "memory_id", "count", "remaining", "certificate", "transaction", "dry_run"],
   isIdempotent: true,
   isRepeatable: true,
 };
@@ -182,7 +197,7 @@ export const memoriesEraseMatching: Operation<types.Erased> = {
   method: "POST",
   path: "/agent/erase",
   positional: [],
-  answers: ["status", "memory_id", "count", "remaining", "certificate", "transaction"],
+  answers: ["warnings", "status", "memory_id", "count", "remaining", "certificate", "transaction", "dry_run"],
   isIdempotent: true,
   isRepeatable: true,
   hasTenant: true,
@@ -193,7 +208,7 @@ export const memoriesGet: Operation<types.MemoryFound> = {
   method: "GET",
   path: "/memories/{memory_id}",
   positional: ["memory_id"],
-  answers: ["memory", "pieces", "used_in", "used_in_count", "transaction", "as_of"],
+  answers: ["warnings", "memory", "pieces", "used_in", "used_in_count", "transaction", "as_of"],
   isRepeatable: true,
 };
 
@@ -202,7 +217,7 @@ export const memoriesGetAudit: Operation<types.Audit> = {
   method: "GET",
   path: "/memories/{memory_id}/audit",
   positional: ["memory_id"],
-  answers: ["memory_id", "memory", "provenance", "extraction", "temporal", "history"],
+  answers: ["warnings", "memory_id", "memory", "provenance", "extraction", "temporal", "history"],
   isRepeatable: true,
 };
 
@@ -211,7 +226,7 @@ export const memoriesList: Operation<types.MemoryPage> = {
   method: "GET",
   path: "/agent/memories",
   positional: [],
-  answers: ["memories", "has_more", "next_cursor", "transaction", "as_of"],
+  answers: ["warnings", "memories", "has_more", "next_cursor", "transaction", "as_of"],
   isRepeatable: true,
   hasTenant: true,
 };
@@ -222,6 +237,7 @@ export const memoriesQuery: Operation<types.Answered> = {
   path: "/agent/query",
   positional: ["question"],
   answers: [
+    "warnings",
     "question",
     "answer",
     "answer_with_citations",
@@ -246,7 +262,7 @@ export const memoriesRetract: Operation<types.Retracted> = {
   method: "POST",
   path: "/memories/{memory_id}/retract",
   positional: ["memory_id"],
-  answers: ["status", "memory_id", "transaction", "receipt"],
+  answers: ["warnings", "status", "memory_id", "transaction", "receipt", "dry_run"],
   isIdempotent: true,
   isRepeatable: true,
 };
@@ -256,7 +272,7 @@ export const memoriesSearch: Operation<types.Found> = {
   method: "POST",
   path: "/agent/search",
   positional: ["query"],
-  answers: ["memories", "memories_searched", "search_type", "transaction", "as_of"],
+  answers: ["warnings", "memories", "memories_searched", "search_type", "transaction", "as_of"],
   isRepeatable: true,
   hasTenant: true,
 };
@@ -266,7 +282,7 @@ export const memoriesSupersede: Operation<types.Superseded> = {
   method: "POST",
   path: "/memories/{memory_id}/supersede",
   positional: ["memory_id"],
-  answers: ["status", "memory_id", "superseded_by", "valid_to", "transaction", "receipt"],
+  answers: ["warnings", "status", "memory_id", "superseded_by", "valid_to", "transaction", "receipt", "dry_run"],
   isIdempotent: true,
   isRepeatable: true,
 };
@@ -276,7 +292,7 @@ export const memoriesTimeline: Operation<types.Timeline> = {
   method: "GET",
   path: "/memories/{memory_id}/timeline",
   positional: ["memory_id"],
-  answers: ["memory_id", "company_id", "chain_length", "timeline", "transaction", "as_of"],
+  answers: ["warnings", "memory_id", "company_id", "chain_length", "timeline", "transaction", "as_of"],
   isRepeatable: true,
 };
 
@@ -285,7 +301,7 @@ export const memoriesVersions: Operation<types.Versions> = {
   method: "GET",
   path: "/memories/{memory_id}/versions",
   positional: ["memory_id"],
-  answers: ["memory_id", "versions", "transaction", "as_of"],
+  answers: ["warnings", "memory_id", "versions", "transaction", "as_of"],
   isRepeatable: true,
 };
 
@@ -294,7 +310,7 @@ export const planHistory: Operation<types.PlanHistoryPage> = {
   method: "GET",
   path: "/plan/history",
   positional: [],
-  answers: ["changes", "has_more", "next_cursor"],
+  answers: ["warnings", "changes", "has_more", "next_cursor"],
   isRepeatable: true,
 };
 
@@ -304,6 +320,7 @@ export const planStatus: Operation<types.PlanStatus> = {
   path: "/plan/status",
   positional: [],
   answers: [
+    "warnings",
     "plan_tier",
     "writes_used",
     "writes_limit",
@@ -322,7 +339,7 @@ export const providerDelete: Operation<types.ProviderSettings> = {
   method: "DELETE",
   path: "/agent/provider",
   positional: [],
-  answers: [],
+  answers: ["warnings", "provider", "model", "base_url", "extra", "last_four", "changed_at"],
   isIdempotent: true,
   isRepeatable: true,
 };
@@ -332,7 +349,7 @@ export const providerGet: Operation<types.ProviderSettings> = {
   method: "GET",
   path: "/agent/provider",
   positional: [],
-  answers: [],
+  answers: ["warnings", "provider", "model", "base_url", "extra", "last_four", "changed_at"],
   isRepeatable: true,
 };
 
@@ -341,7 +358,7 @@ export const providerUpdate: Operation<types.ProviderSettings> = {
   method: "PATCH",
   path: "/agent/provider",
   positional: [],
-  answers: [],
+  answers: ["warnings", "provider", "model", "base_url", "extra", "last_four", "changed_at"],
   isIdempotent: true,
   isRepeatable: true,
 };
@@ -352,6 +369,7 @@ export const receiptsGet: Operation<types.ReceiptFound> = {
   path: "/agent/receipts/{receipt_id}",
   positional: ["receipt_id"],
   answers: [
+    "warnings",
     "receipt_id",
     "at",
     "tenant_id",
@@ -383,7 +401,7 @@ export const receiptsList: Operation<types.ReceiptPage> = {
   method: "GET",
   path: "/agent/receipts",
   positional: [],
-  answers: ["receipts", "has_more", "next_cursor", "transaction"],
+  answers: ["warnings", "receipts", "has_more", "next_cursor", "transaction"],
   isRepeatable: true,
   hasTenant: true,
 };
@@ -394,6 +412,7 @@ export const receiptsReplay: Operation<types.Replayed> = {
   path: "/agent/receipts/{receipt_id}/replay",
   positional: ["receipt_id"],
   answers: [
+    "warnings",
     "receipt_id",
     "drift",
     "evidence",
@@ -413,7 +432,17 @@ export const reviewsAccept: Operation<types.ReviewDecided> = {
   method: "POST",
   path: "/agent/reviews/{review_id}/accept",
   positional: ["review_id"],
-  answers: ["status", "review_id", "memory_id", "superseded_by", "valid_to", "transaction", "receipt"],
+  answers: [
+    "warnings",
+    "status",
+    "review_id",
+    "memory_id",
+    "superseded_by",
+    "valid_to",
+    "transaction",
+    "receipt",
+    "dry_run",
+  ],
   isIdempotent: true,
   isRepeatable: true,
 };
@@ -423,7 +452,7 @@ export const reviewsList: Operation<types.ReviewPage> = {
   method: "GET",
   path: "/agent/reviews",
   positional: [],
-  answers: ["reviews", "has_more", "next_cursor", "transaction", "as_of"],
+  answers: ["warnings", "reviews", "has_more", "next_cursor", "transaction", "as_of"],
   isRepeatable: true,
   hasTenant: true,
 };
@@ -433,7 +462,17 @@ export const reviewsReject: Operation<types.ReviewDecided> = {
   method: "POST",
   path: "/agent/reviews/{review_id}/reject",
   positional: ["review_id"],
-  answers: ["status", "review_id", "memory_id", "superseded_by", "valid_to", "transaction", "receipt"],
+  answers: [
+    "warnings",
+    "status",
+    "review_id",
+    "memory_id",
+    "superseded_by",
+    "valid_to",
+    "transaction",
+    "receipt",
+    "dry_run",
+  ],
   isIdempotent: true,
   isRepeatable: true,
 };
@@ -443,7 +482,15 @@ export const settingsGet: Operation<types.AgentSettings> = {
   method: "GET",
   path: "/agent/settings",
   positional: [],
-  answers: ["excluded_categories"],
+  answers: [
+    "warnings",
+    "auto_supersede_default",
+    "excluded_categories",
+    "min_confidence",
+    "classifier_model",
+    "freshness_half_life_days",
+    "review_queue",
+  ],
   isRepeatable: true,
 };
 
@@ -452,7 +499,15 @@ export const settingsUpdate: Operation<types.AgentSettings> = {
   method: "PATCH",
   path: "/agent/settings",
   positional: [],
-  answers: ["excluded_categories"],
+  answers: [
+    "warnings",
+    "auto_supersede_default",
+    "excluded_categories",
+    "min_confidence",
+    "classifier_model",
+    "freshness_half_life_days",
+    "review_queue",
+  ],
   isIdempotent: true,
   isRepeatable: true,
 };
@@ -462,7 +517,7 @@ export const subjectsGet: Operation<types.Profile> = {
   method: "GET",
   path: "/agent/subjects/{subject}",
   positional: ["subject"],
-  answers: ["subject", "external_id", "attributes", "memories", "transaction", "as_of"],
+  answers: ["warnings", "subject", "external_id", "attributes", "memories", "transaction", "as_of"],
   isRepeatable: true,
   hasTenant: true,
 };
@@ -472,7 +527,7 @@ export const subjectsList: Operation<types.SubjectPage> = {
   method: "GET",
   path: "/agent/subjects",
   positional: [],
-  answers: ["subjects", "has_more", "next_cursor", "transaction", "as_of"],
+  answers: ["warnings", "subjects", "has_more", "next_cursor", "transaction", "as_of"],
   isRepeatable: true,
   hasTenant: true,
 };
@@ -482,7 +537,7 @@ export const subjectsUpdate: Operation<types.SubjectUpdated> = {
   method: "PATCH",
   path: "/agent/subjects/{subject}",
   positional: ["subject"],
-  answers: ["subject", "external_id", "tenant_id", "transaction"],
+  answers: ["warnings", "subject", "external_id", "tenant_id", "transaction"],
   isIdempotent: true,
   isRepeatable: true,
   hasTenant: true,
@@ -493,7 +548,7 @@ export const transactionsDiff: Operation<types.Difference> = {
   method: "GET",
   path: "/agent/diff",
   positional: ["from"],
-  answers: ["from", "to", "as_of", "changes"],
+  answers: ["warnings", "from", "to", "as_of", "changes"],
   isRepeatable: true,
   hasTenant: true,
 };
@@ -504,6 +559,7 @@ export const transactionsGet: Operation<types.TransactionFound> = {
   path: "/agent/transactions/{tx}",
   positional: ["tx"],
   answers: [
+    "warnings",
     "id",
     "at",
     "verb",
@@ -527,7 +583,7 @@ export const transactionsList: Operation<types.TransactionPage> = {
   method: "GET",
   path: "/agent/transactions",
   positional: [],
-  answers: ["transactions", "has_more", "next_cursor", "transaction", "as_of"],
+  answers: ["warnings", "transactions", "has_more", "next_cursor", "transaction", "as_of"],
   isRepeatable: true,
   hasTenant: true,
 };
@@ -537,7 +593,7 @@ export const transactionsRestore: Operation<types.Restored> = {
   method: "POST",
   path: "/agent/transactions/{tx}/restore",
   positional: ["tx"],
-  answers: ["status", "restored", "memory_ids", "transaction", "receipt"],
+  answers: ["warnings", "status", "restored", "memory_ids", "transaction", "receipt", "dry_run"],
   isIdempotent: true,
   isRepeatable: true,
 };
@@ -547,7 +603,7 @@ export const transactionsVerify: Operation<types.Verified> = {
   method: "GET",
   path: "/agent/transactions/verify",
   positional: [],
-  answers: ["ok", "checked", "head", "first_bad", "why", "transaction", "as_of"],
+  answers: ["warnings", "ok", "checked", "head", "first_bad", "why", "transaction", "as_of"],
   isRepeatable: true,
 };
 
@@ -556,7 +612,7 @@ export const usageByKey: Operation<types.UsageOfKeys> = {
   method: "GET",
   path: "/usage/by-key",
   positional: [],
-  answers: ["from", "to", "keys", "has_more", "next_cursor", "transaction"],
+  answers: ["warnings", "from", "to", "keys", "has_more", "next_cursor", "transaction"],
   isRepeatable: true,
 };
 
@@ -565,7 +621,7 @@ export const usageDetails: Operation<types.UsageDetailed> = {
   method: "GET",
   path: "/usage/details",
   positional: [],
-  answers: ["from", "to", "details", "has_more", "next_cursor", "transaction"],
+  answers: ["warnings", "from", "to", "details", "has_more", "next_cursor", "transaction"],
   isRepeatable: true,
 };
 
@@ -575,6 +631,7 @@ export const usageSummary: Operation<types.UsageSummarized> = {
   path: "/usage/summary",
   positional: [],
   answers: [
+    "warnings",
     "from",
     "to",
     "writes",

@@ -5,10 +5,13 @@
 export interface AgentSettings {
   /** What was ignored, or is about to matter. */
   warnings: string[];
+  /** Whether a new memory supersedes what it replaces without being asked to. */
   auto_supersede_default: boolean;
+  /** Never superseded automatically. */
   excluded_categories: string[];
   /** 0.85…1.0. */
   min_confidence: number;
+  /** The model for automatic supersession; null is the default one. */
   classifier_model: string | null;
   /** 1…3650. */
   freshness_half_life_days: number;
@@ -64,8 +67,11 @@ export interface MemoryList {
 export interface MemoryPage {
   /** What was ignored, or is about to matter. */
   warnings: string[];
+  /** Newest first. */
   memories: Memory[];
+  /** Whether there is another page. */
   has_more: boolean;
+  /** What to send as `cursor` for the page after; null on the last. */
   next_cursor: string | null;
   transaction: TransactionRef;
   /** UTC instant, microseconds. */
@@ -74,42 +80,59 @@ export interface MemoryPage {
 
 /** A memory as a list shows it: one piece, evaluated at the times asked about. */
 export interface Memory {
+  /** The memory's id. */
   id: string;
   /** The fact. */
   decision: string;
+  /** What it says, in short. */
   summary: string;
+  /** Its topic. */
   topic: string;
+  /** 1…10. */
   importance_score: number;
-  /**
-   */
+  /** The score as a word: up to 3 `low`, up to 6 `medium`, else `high`. */
   importance: "high" | "low" | "medium";
+  /** Where it comes from, as it was given. */
   source: string;
+  /** The session of what was extracted from messages; null for content. */
   channel: string | null;
+  /** The conversation. */
   session_id: string | null;
   /** The one turn it came from, at most 500 characters. */
   original_message: string | null;
+  /** Who is named in it. */
   people: string[];
+  /** What is to be done. */
   action_items: string[];
   /** UTC instant, microseconds. */
   created_at: string;
+  /** The account. */
   company_id: string;
+  /** Whose it is; null is the default tenant. */
   tenant_id: string | null;
   /** UTC instant, microseconds. */
   valid_from: string;
   /** UTC instant, microseconds. */
   valid_to: string | null;
+  /** The memory that took over; null is none. */
   superseded_by: string | null;
   /** UTC instant, microseconds. */
   transaction_time_start: string;
   /** UTC instant, microseconds. */
   transaction_time_end: string | null;
+  /** 1 until it begins, halved with each half life of the settings after; 0 once it ended. */
   freshness: number;
   source_citation: SourceCitation;
   temporal: Temporal;
+  /** Whom or what it is about. */
   subject: string | null;
+  /** Which property of the subject. */
   attribute: string | null;
+  /** Its id in the caller's system. */
   external_id: string | null;
+  /** As it was given. */
   metadata: Record<string, unknown> | null;
+  /** The version's id. */
   version: string;
   /** Of the key that wrote it. */
   trust: "high" | "low" | "normal";
@@ -117,13 +140,19 @@ export interface Memory {
 
 /** Where a memory comes from. */
 export interface SourceCitation {
+  /** Where it comes from, as `source` of the memory. */
   type: string;
+  /** The session of what was extracted from messages; null for content. */
   channel: string | null;
   /** UTC instant, microseconds. */
   captured_at: string;
+  /** The conversation. */
   session_id: string | null;
+  /** The whole dialog of what was extracted; null for content. */
   original_message: string | null;
+  /** The caller's own id of the turn. */
   message_id: string | null;
+  /** Who said it. */
   speaker: string | null;
   /** UTC instant, microseconds. */
   said_at: string | null;
@@ -139,10 +168,15 @@ export interface Temporal {
   valid_from: string;
   /** UTC instant, microseconds. */
   valid_to: string | null;
+  /** The memory that took over; null is none. */
   superseded_by: string | null;
+  /** Whether it is believed, and holds, at the moment asked about. */
   is_current: boolean;
+  /** Whether it ended by then without a successor. */
   is_expired: boolean;
+  /** Whether it ended by then, and another memory took over. */
   is_superseded: boolean;
+  /** The same as `is_current`. */
   is_known_current: boolean;
 }
 
@@ -169,6 +203,7 @@ export interface MemoryFound {
   /** What was ignored, or is about to matter. */
   warnings: string[];
   memory: Memory;
+  /** All that is believed of it, in valid order. */
   pieces: PieceRef[];
   /** The newest 20 answers that considered it, as of now whatever times are asked. */
   used_in: Use[];
@@ -181,16 +216,19 @@ export interface MemoryFound {
 
 /** One believed piece of a memory. */
 export interface PieceRef {
+  /** The version's id. */
   version: string;
   /** UTC instant, microseconds. */
   valid_from: string;
   /** UTC instant, microseconds. */
   valid_to: string | null;
+  /** The memory that took over; null is none. */
   superseded_by: string | null;
 }
 
 /** An answer that a memory was considered for. */
 export interface Use {
+  /** The answer's receipt. */
   receipt_id: string;
   /** UTC instant, microseconds. */
   at: string;
@@ -204,9 +242,13 @@ export interface Use {
 export interface Timeline {
   /** What was ignored, or is about to matter. */
   warnings: string[];
+  /** As asked. */
   memory_id: string;
+  /** The account. */
   company_id: string;
+  /** How many memories there are. */
   chain_length: number;
+  /** Oldest first. */
   timeline: Memory[];
   transaction: TransactionRef;
   /** UTC instant, microseconds. */
@@ -217,34 +259,48 @@ export interface Timeline {
 export interface Audit {
   /** What was ignored, or is about to matter. */
   warnings: string[];
+  /** As asked. */
   memory_id: string;
   memory: AuditMemory;
   provenance: Provenance;
   extraction: AuditExtraction;
   temporal: Temporal;
+  /** Oldest first. */
   history: AuditEvent[];
 }
 
 export interface AuditMemory {
+  /** What it says, in short. */
   summary: string;
+  /** What it says. */
   decision: string;
+  /** Its topic. */
   topic: string;
 }
 
 export interface Provenance {
+  /** Where it comes from, as `source` of the memory. */
   source_type: string;
+  /** The session of what was extracted from messages; null for content. */
   channel: string | null;
+  /** Whose it is; null is the default tenant. */
   tenant_id: string | null;
+  /** Always null; kept for clients that read it. */
   workspace_id: string | null;
+  /** Always null; kept for clients that read it. */
   org_id: string | null;
+  /** Its id in the caller's system. */
   external_id: string | null;
+  /** The turn that it was made of, or the content. */
   original_input: string | null;
   /** UTC instant, microseconds. */
   captured_at: string;
 }
 
 export interface AuditExtraction {
+  /** The model that was used; null is none. */
   model: string | null;
+  /** The prompt that the model was given; null is none. */
   prompt_version: string | null;
   /** UTC instant, microseconds. */
   extracted_at: string;
@@ -255,7 +311,9 @@ export interface AuditEvent {
   event: string;
   /** UTC instant, microseconds. */
   at: string;
+  /** Who did it: `key` and the key's id. */
   by: string;
+  /** `transaction`, `reason`, `request_id`, `model`, the number of versions `opened` and `closed`. */
   details: Record<string, unknown>;
 }
 
@@ -287,6 +345,7 @@ export interface Search {
 export interface Found {
   /** What was ignored, or is about to matter. */
   warnings: string[];
+  /** Best first. */
   memories: ScoredMemory[];
   /** How many qualified; of a large tenant, how many it has said until then. */
   memories_searched: number;
@@ -299,42 +358,59 @@ export interface Found {
 
 /** A memory that a search found. */
 export interface ScoredMemory {
+  /** The memory's id. */
   id: string;
   /** The fact. */
   decision: string;
+  /** What it says, in short. */
   summary: string;
+  /** Its topic. */
   topic: string;
+  /** 1…10. */
   importance_score: number;
-  /**
-   */
+  /** The score as a word: up to 3 `low`, up to 6 `medium`, else `high`. */
   importance: "high" | "low" | "medium";
+  /** Where it comes from, as it was given. */
   source: string;
+  /** The session of what was extracted from messages; null for content. */
   channel: string | null;
+  /** The conversation. */
   session_id: string | null;
   /** The one turn it came from, at most 500 characters. */
   original_message: string | null;
+  /** Who is named in it. */
   people: string[];
+  /** What is to be done. */
   action_items: string[];
   /** UTC instant, microseconds. */
   created_at: string;
+  /** The account. */
   company_id: string;
+  /** Whose it is; null is the default tenant. */
   tenant_id: string | null;
   /** UTC instant, microseconds. */
   valid_from: string;
   /** UTC instant, microseconds. */
   valid_to: string | null;
+  /** The memory that took over; null is none. */
   superseded_by: string | null;
   /** UTC instant, microseconds. */
   transaction_time_start: string;
   /** UTC instant, microseconds. */
   transaction_time_end: string | null;
+  /** 1 until it begins, halved with each half life of the settings after; 0 once it ended. */
   freshness: number;
   source_citation: SourceCitation;
   temporal: Temporal;
+  /** Whom or what it is about. */
   subject: string | null;
+  /** Which property of the subject. */
   attribute: string | null;
+  /** Its id in the caller's system. */
   external_id: string | null;
+  /** As it was given. */
   metadata: Record<string, unknown> | null;
+  /** The version's id. */
   version: string;
   /** Of the key that wrote it. */
   trust: "high" | "low" | "normal";
@@ -396,6 +472,7 @@ export interface LlmChoice {
 export interface Answered {
   /** What was ignored, or is about to matter. */
   warnings: string[];
+  /** As it was asked. */
   question: string;
   /** Clean text. */
   answer: string;
@@ -403,10 +480,15 @@ export interface Answered {
   answer_with_citations: string;
   /** Of the answer, in order; empty when it is refused. */
   sentences: AnswerSentence[];
+  /** All that was considered, best first; `cited_by_llm` says which the answer cites. */
   citations: Citation[];
+  /** The memories of `citations`, in the same order. */
   memories: Memory[];
+  /** Pieces that filters and times left to be found. */
   memories_searched: number;
+  /** `hybrid` (words and meaning), `keyword`, or `none` where nothing was found. */
   search_type: string;
+  /** What the answer rests on, where that was asked for. */
   proof_tree: ProofTree | null;
   /** Whether every sentence is supported by what it cites. */
   grounded: boolean;
@@ -433,17 +515,25 @@ export interface AnswerSentence {
 
 /** A retrieved candidate; `[mem-N]` in the answer is the one with `index` N. */
 export interface Citation {
+  /** N of `[mem-N]`, from 1. */
   index: number;
+  /** The memory. */
   memory_id: string;
+  /** What the memory says. */
   decision: string;
+  /** Its topic. */
   topic: string;
+  /** To the question, 0…1. */
   similarity: number;
   /** Whether the answer cites it. */
   cited_by_llm: boolean;
   /** UTC instant, microseconds. */
   valid_from: string;
+  /** Whether it ended by then, and another memory took over. */
   is_superseded: boolean;
+  /** Whose it is; null is the default tenant. */
   tenant_id: string | null;
+  /** Where it comes from, as it was given. */
   source: string;
   /** The words that support the answer. */
   quote: string | null;
@@ -453,30 +543,44 @@ export interface Citation {
 
 /** What the answer rests on. `answer_hash` is SHA-256 over the canonical JSON of answer and evidence. */
 export interface ProofTree {
+  /** Of this format: `2.0`. */
   version: string;
+  /** As it was asked. */
   question: string;
+  /** SHA-256 over answer and evidence, in hexadecimal. */
   answer_hash: string;
   /** UTC instant, microseconds. */
   generated_at: string;
   retrieval: Retrieval;
+  /** All that was considered, best first. */
   evidence_chain: Evidence[];
+  /** Of each cited memory that others took over from. */
   supersession_chains: SupersessionChain[];
 }
 
 /** How the evidence was found. */
 export interface Retrieval {
+  /** As `search_type` of the answer. */
   method: string;
+  /** How many were found. */
   k: number;
+  /** How many were considered. */
   memories_evaluated: number;
+  /** How many the answer cites. */
   memories_cited: number;
+  /** What was asked for beside the question. */
   filters: Record<string, unknown>;
 }
 
 /** One memory that was considered. */
 export interface Evidence {
+  /** The memory. */
   memory_id: string;
+  /** To the question, 0…1. */
   similarity: number;
+  /** Whether the answer cites it. */
   cited: boolean;
+  /** What the memory says. */
   decision: string;
   bi_temporal: Temporal;
   source_citation: SourceCitation;
@@ -484,17 +588,23 @@ export interface Evidence {
 
 /** From a cited memory to what holds now. */
 export interface SupersessionChain {
+  /** The cited memory. */
   starting_memory_id: string;
+  /** The last memory of the chain. */
   current_truth_memory_id: string;
+  /** From the one to the other. */
   chain: ChainLink[];
 }
 
 /** One step from a memory to its successor. */
 export interface ChainLink {
+  /** The memory. */
   memory_id: string;
+  /** The next memory of the chain; null at its end. */
   superseded_by: string | null;
   /** UTC instant, microseconds. */
   superseded_at: string | null;
+  /** What it said. */
   decision_at_time: string;
 }
 
@@ -510,8 +620,11 @@ export interface ApiKeyList {
 export interface ApiKeyPage {
   /** What was ignored, or is about to matter. */
   warnings: string[];
+  /** Newest first. */
   api_keys: ApiKey[];
+  /** Whether there is another page. */
   has_more: boolean;
+  /** What to send as `cursor` for the page after; null on the last. */
   next_cursor: string | null;
 }
 
@@ -523,11 +636,11 @@ export interface ApiKey {
   name: string;
   /** The end of its secret, to tell it by. */
   last_four: string;
+  /** What it may. */
   scopes: string[];
   /** The one tenant it is pinned to; null is not pinned. */
   tenant_id: string | null;
-  /**
-   */
+  /** What it writes never supersedes what a key of higher trust wrote. */
   trust: "high" | "low" | "normal";
   /** Where it may be used from; empty is anywhere. */
   networks: string[];
@@ -535,8 +648,7 @@ export interface ApiKey {
   up_to: number | null;
   /** Whether its requests must be signed. */
   is_signed: boolean;
-  /**
-   */
+  /** Whether it is accepted. */
   state: "active" | "expired" | "revoked";
   /** UTC instant, microseconds. */
   expires_at: string | null;
@@ -704,16 +816,22 @@ export interface MemoryWritten {
   status: string;
   /** Content mode; null in messages mode. */
   memory_id: string | null;
+  /** The memories that were stored, or were there already. */
   memory_ids: string[];
+  /** Facts that were found. */
   extracted_count: number;
+  /** Memories that were stored: what the plan counts. */
   saved_count: number;
+  /** The account. */
   company_id: string;
+  /** Whose it is; null is the default tenant. */
   tenant_id: string | null;
   extraction: Extraction;
   transaction: TransactionRef;
   /** An object in content mode, an array in messages mode. */
   auto_supersede: AutoSupersede[] | AutoSupersede;
   receipt: Receipt;
+  /** Whether nothing was committed. */
   dry_run: boolean;
 }
 
@@ -721,13 +839,17 @@ export interface MemoryWritten {
 export interface Extraction {
   /** `verbatim`, `extractive` or `llm`. */
   mode: string;
+  /** The model's provider; null is none. */
   provider: string | null;
+  /** The model that was used; null is none. */
   model: string | null;
+  /** The prompt that the model was given; null is none. */
   prompt_version: string | null;
 }
 
 /** What automatic supersession did for one memory. */
 export interface AutoSupersede {
+  /** Whether it looked for what the new memory replaces. */
   ran: boolean;
   /**
    * Where it did not run: `disabled`, `duplicate`, `excluded_category`, `verbatim`, `too_many`,
@@ -736,24 +858,31 @@ export interface AutoSupersede {
    * `bounded_interval`.
    */
   skipped_reason: string | null;
+  /** Memories that were compared. */
   candidates_examined: number;
+  /** The new memory; null where a dry run made none. */
   memory_id: string | null;
+  /** What was superseded; null is nothing. */
   supersession: Supersession | null;
 }
 
 /** That a memory took over from another, how sure that was, and why. */
 export interface Supersession {
+  /** The memory that gives way. */
   old_memory_id: string;
+  /** How sure that is, 0…1. */
   confidence: number;
-  /**
-   */
+  /** How the new memory stands to the old one. */
   verdict: "duplicate" | "independent" | "refines" | "supersedes";
+  /** Why, in words. */
   reasoning: string;
 }
 
 /** What a transaction opened and closed. */
 export interface Receipt {
+  /** Versions that are believed from it on. */
   opened: VersionRef[];
+  /** Versions that are believed up to it. */
   closed: VersionRef[];
 }
 
@@ -769,6 +898,7 @@ export interface VersionRef {
   valid_to: string | null;
   /** `assert`, `supersede`, `end`, `correct`, `restore`, `leftover`; `closed` for what closed. */
   op: string;
+  /** The memory that took over; null is none. */
   superseded_by: string | null;
 }
 
@@ -790,22 +920,31 @@ export interface BulkWritten {
   warnings: string[];
   /** `saved`, `partial` (an item was refused), `duplicate`, `no_facts`. */
   status: string;
+  /** One an item of the request, in its order. */
   items: BulkItem[];
+  /** Memories that were stored: what the plan counts. */
   saved_count: number;
+  /** Items that were there already. */
   duplicate_count: number;
+  /** Items that were refused. */
   error_count: number;
+  /** The account. */
   company_id: string;
   transaction: TransactionRef;
   receipt: Receipt;
+  /** Whether nothing was committed. */
   dry_run: boolean;
 }
 
 /** The outcome of one item. */
 export interface BulkItem {
+  /** Its place in the request, from 0. */
   index: number;
   /** `saved`, `duplicate`, `no_facts` or `error`. */
   status: string;
+  /** The memory that was stored, or was there; null for messages and errors. */
   memory_id: string | null;
+  /** The memories that were stored, or were there already. */
   memory_ids: string[];
   /** What automatic supersession did, one a memory; there where it was asked for. */
   auto_supersede?: AutoSupersede[];
@@ -847,20 +986,28 @@ export interface ConversationAdded {
   warnings: string[];
   /** `saved`, or `unchanged` where every turn was known. */
   status: string;
+  /** The conversation. */
   session_id: string;
+  /** Turns that were new. */
   turns_saved: number;
   /** Turns that the session had already, by their `id`. */
   turns_known: number;
+  /** The memories that were stored, or were there already. */
   memory_ids: string[];
+  /** Facts that were found. */
   extracted_count: number;
+  /** Memories that were stored: what the plan counts. */
   saved_count: number;
   extraction: ConversationExtraction;
+  /** The account. */
   company_id: string;
+  /** Whose it is; null is the default tenant. */
   tenant_id: string | null;
   /** As this request gave it. */
   channel: string | null;
   transaction: TransactionRef;
   receipt: Receipt;
+  /** Whether nothing was committed. */
   dry_run: boolean;
 }
 
@@ -868,8 +1015,11 @@ export interface ConversationAdded {
 export interface ConversationExtraction {
   /** `verbatim`, `extractive` or `llm`. */
   mode: string;
+  /** The model's provider; null is none. */
   provider: string | null;
+  /** The model that was used; null is none. */
   model: string | null;
+  /** The prompt that the model was given; null is none. */
   prompt_version: string | null;
   /** `pending`: a job will do it; `none`: nothing of this request is extracted. */
   state: "done" | "none" | "pending";
@@ -897,8 +1047,11 @@ export interface ConversationList {
 export interface ConversationPage {
   /** What was ignored, or is about to matter. */
   warnings: string[];
+  /** Newest first. */
   conversations: Conversation[];
+  /** Whether there is another page. */
   has_more: boolean;
+  /** What to send as `cursor` for the page after; null on the last. */
   next_cursor: string | null;
   transaction: TransactionRef;
   /** UTC instant, microseconds. */
@@ -907,11 +1060,17 @@ export interface ConversationPage {
 
 /** A conversation; its labels are today's, the counts are of the moment read at. */
 export interface Conversation {
+  /** The conversation. */
   session_id: string;
+  /** Whose it is; null is the default tenant. */
   tenant_id: string | null;
+  /** Such as `call`, `email` or `chat`. */
   channel: string | null;
+  /** Its id in the caller's system. */
   external_id: string | null;
+  /** Where it is kept in full. */
   uri: string | null;
+  /** As it was given. */
   metadata: Record<string, unknown> | null;
   /** How many are kept. */
   turns: number;
@@ -969,9 +1128,13 @@ export interface ConversationMessages {
 export interface ConversationMessagesPage {
   /** What was ignored, or is about to matter. */
   warnings: string[];
+  /** The conversation. */
   session_id: string;
+  /** In the order in which they were told. */
   messages: ConversationMessage[];
+  /** Whether there is another page. */
   has_more: boolean;
+  /** What to send as `cursor` for the page after; null on the last. */
   next_cursor: string | null;
   transaction: TransactionRef;
   /** UTC instant, microseconds. */
@@ -982,20 +1145,27 @@ export interface ConversationMessagesPage {
 export interface ConversationMessage {
   /** The caller's own id. */
   id: string | null;
+  /** `user`, `assistant`, or another role. */
   role: string;
+  /** The speaker's name. */
   name: string | null;
+  /** What was said. */
   content: string;
   /** When it was said, if that was given. */
   at: string | null;
+  /** Where it is kept in full. */
   uri: string | null;
+  /** As it was given. */
   metadata: Record<string, unknown> | null;
   /** Place among the turns that are kept, from 0. */
   position: number;
+  /** What was made of it and is believed. */
   memories: TurnMemory[];
 }
 
 /** A memory that was made from a turn, and is believed. */
 export interface TurnMemory {
+  /** The memory's id. */
   id: string;
   /** The fact. */
   decision: string;
@@ -1027,15 +1197,19 @@ export interface Erased {
   remaining: number;
   certificate: Certificate;
   transaction: TransactionRef;
+  /** Whether nothing was erased. */
   dry_run: boolean;
 }
 
 /** What was erased, without anything that was said. GET /agent/transactions/{tx} has the entry and its hash. */
 export interface Certificate {
+  /** The memories that are gone. */
   memory_ids: string[];
   /** Rectangles of all of these memories, at every transaction. */
   versions: number;
+  /** Texts that are gone. */
   contents: number;
+  /** Vectors that are gone. */
   embeddings: number;
   /** Conversation turns that they came from. */
   turns: number;
@@ -1065,7 +1239,9 @@ export interface EraseMatching {
 export interface Versions {
   /** What was ignored, or is about to matter. */
   warnings: string[];
+  /** As asked. */
   memory_id: string;
+  /** In the order of belief, then of validity. */
   versions: Version[];
   transaction: TransactionRef;
   /** UTC instant, microseconds. */
@@ -1116,8 +1292,11 @@ export interface TransactionList {
 export interface TransactionPage {
   /** What was ignored, or is about to matter. */
   warnings: string[];
+  /** Newest first; with `since`, oldest first. */
   transactions: TransactionEntry[];
+  /** Whether there is another page. */
   has_more: boolean;
+  /** What to send as `cursor` for the page after; null on the last. */
   next_cursor: string | null;
   transaction: TransactionRef;
   /** UTC instant, microseconds. */
@@ -1134,8 +1313,9 @@ export interface TransactionEntry {
   verb: string;
   /** Who made it: `key` and the key's id. */
   actor: string;
-  /** Why, where it was given. */
+  /** Why, where it was given; null for a key that is pinned to a tenant where others were touched too. */
   reason: string | null;
+  /** Of the request that made it. */
   request_id: string;
   /** The model that extracted what it stores. */
   model: string | null;
@@ -1171,14 +1351,17 @@ export interface TransactionFound {
   verb: string;
   /** Who made it: `key` and the key's id. */
   actor: string;
-  /** Why, where it was given. */
+  /** Why, where it was given; null for a key that is pinned to a tenant where others were touched too. */
   reason: string | null;
+  /** Of the request that made it. */
   request_id: string;
   /** The model that extracted what it stores. */
   model: string | null;
   /** Memories that it made, of all tenants. */
   writes: number;
+  /** Versions that are believed from it on. */
   opened: OpenedVersion[];
+  /** Versions that are believed up to it. */
   closed: ClosedVersion[];
   /** Memories that it erased for good. */
   erased: number;
@@ -1191,8 +1374,11 @@ export interface TransactionFound {
 
 /** A version that a transaction opened. */
 export interface OpenedVersion {
+  /** The memory. */
   memory_id: string;
+  /** The version's id. */
   version: string;
+  /** What it says. */
   decision: string;
   /** UTC instant, microseconds. */
   valid_from: string;
@@ -1202,15 +1388,21 @@ export interface OpenedVersion {
   superseded_by: string | null;
   /** How it was opened: `assert`, `supersede`, `end`, `correct`, `restore`, `leftover`. */
   op: string;
+  /** Whose it is; null is the default tenant. */
   tenant_id: string | null;
+  /** Whom or what it is about. */
   subject: string | null;
+  /** Which property of the subject. */
   attribute: string | null;
 }
 
 /** A version that a transaction closed. */
 export interface ClosedVersion {
+  /** The memory. */
   memory_id: string;
+  /** The version's id. */
   version: string;
+  /** What it says. */
   decision: string;
   /** UTC instant, microseconds. */
   valid_from: string;
@@ -1220,8 +1412,11 @@ export interface ClosedVersion {
   superseded_by: string | null;
   /** How it was opened: `assert`, `supersede`, `end`, `correct`, `restore`, `leftover`. */
   op: string;
+  /** Whose it is; null is the default tenant. */
   tenant_id: string | null;
+  /** Whom or what it is about. */
   subject: string | null;
+  /** Which property of the subject. */
   attribute: string | null;
   /** The memory that took all of it. */
   replaced_by: string | null;
@@ -1247,16 +1442,19 @@ export interface Difference {
   to: TransactionRef;
   /** UTC instant, microseconds. */
   as_of: string | null;
+  /** Slot by slot, in valid order. */
   changes: Change[];
 }
 
 /** Over one valid interval, another belief than before. */
 export interface Change {
-  /**
-   */
+  /** What became of the belief. */
   kind: "added" | "corrected" | "ended" | "erased" | "restored" | "retracted" | "superseded";
+  /** Whose it is; null is the default tenant. */
   tenant_id: string | null;
+  /** Whom or what it is about. */
   subject: string | null;
+  /** Which property of the subject. */
   attribute: string | null;
   /** Null where nothing was believed. */
   before: Side | null;
@@ -1268,12 +1466,13 @@ export interface Change {
   transaction: number;
   /** Who made that transaction. */
   actor: string;
-  /** Why, where it was given. */
+  /** Why, where it was given; null for a key that is pinned to a tenant where others were touched too. */
   reason: string | null;
 }
 
 /** What was believed on one side of a change. */
 export interface Side {
+  /** The memory. */
   memory_id: string;
   /** Null where it was erased. */
   decision: string | null;
@@ -1295,6 +1494,7 @@ export interface Verify {
 export interface Verified {
   /** What was ignored, or is about to matter. */
   warnings: string[];
+  /** Whether every hash is what it must be. */
   ok: boolean;
   /** Transactions that were found to be right. */
   checked: number;
@@ -1310,6 +1510,7 @@ export interface Verified {
 
 /** The newest transaction, and the hash that all before it lead to. */
 export interface ChainHead {
+  /** Its number. */
   id: number;
   /** Hex. Kept elsewhere, it shows any later change of what was before it. */
   hash: string;
@@ -1325,11 +1526,17 @@ export interface PlanAsked {
 export interface PlanStatus {
   /** What was ignored, or is about to matter. */
   warnings: string[];
+  /** The plan's name. */
   plan_tier: string;
+  /** Memories stored in the calendar month. */
   writes_used: number;
+  /** Writes a month; 9007199254740991 is unlimited. */
   writes_limit: number;
+  /** Writes up to the limit; never below 0. */
   writes_remaining: number;
+  /** Whether the limit is reached and writes go on. */
   in_grace_period: boolean;
+  /** Whether writes are refused (402); reads never are. */
   blocked: boolean;
   /** UTC instant, microseconds. */
   period_start: string;
@@ -1351,8 +1558,11 @@ export interface PlanHistory {
 export interface PlanHistoryPage {
   /** What was ignored, or is about to matter. */
   warnings: string[];
+  /** Newest first. */
   changes: PlanPeriod[];
+  /** Whether there is another page. */
   has_more: boolean;
+  /** What to send as `cursor` for the page after; null on the last. */
   next_cursor: string | null;
 }
 
@@ -1367,7 +1577,9 @@ export interface PlanPeriod {
    * began.
    */
   cause: string;
+  /** The plan's name. */
   plan_tier: string;
+  /** Writes a month; 9007199254740991 is unlimited. */
   writes_limit: number;
   /** Null is no limit. */
   key_requests_per_minute: number | null;
@@ -1423,8 +1635,11 @@ export interface ReceiptList {
 export interface ReceiptPage {
   /** What was ignored, or is about to matter. */
   warnings: string[];
+  /** Newest first. */
   receipts: ReceiptSummary[];
+  /** Whether there is another page. */
   has_more: boolean;
+  /** What to send as `cursor` for the page after; null on the last. */
   next_cursor: string | null;
   /** The newest; what is invalidated was read at it. */
   transaction: TransactionRef;
@@ -1432,16 +1647,25 @@ export interface ReceiptPage {
 
 /** A receipt in a list. */
 export interface ReceiptSummary {
+  /** The answer's receipt. */
   receipt_id: string;
   /** UTC instant, microseconds. */
   at: string;
+  /** Whose it is; null is the default tenant. */
   tenant_id: string | null;
+  /** As it was asked. */
   question: string;
+  /** As it was answered. */
   answer: string;
+  /** Whether every sentence is supported by what it cites. */
   grounded: boolean;
+  /** Whether the evidence did not suffice. */
   refused: boolean;
+  /** How many were considered. */
   memories_considered: number;
+  /** How many the answer cites. */
   memories_cited: number;
+  /** That a memory it cites was corrected or retracted afterwards; null is not. */
   invalidated: Invalidation | null;
 }
 
@@ -1467,11 +1691,15 @@ export interface ReceiptGet {
 export interface ReceiptFound {
   /** What was ignored, or is about to matter. */
   warnings: string[];
+  /** The answer's receipt. */
   receipt_id: string;
   /** UTC instant, microseconds. */
   at: string;
+  /** Whose it is; null is the default tenant. */
   tenant_id: string | null;
+  /** Who asked: `key` and the key's id. */
   actor: string;
+  /** Of the request that made it. */
   request_id: string;
   /** What was believed then was asked. */
   transaction: TransactionRef;
@@ -1479,25 +1707,33 @@ export interface ReceiptFound {
   as_of: string | null;
   /** Question and parameters as asked, without a model's key. */
   request: Record<string, unknown>;
+  /** `hybrid` (words and meaning), `keyword`, or `none` where nothing was found. */
   search_type: string;
+  /** What made the question's vector; null is none. */
   embedder: string | null;
   /** The version of finding and ranking. */
   ranker: string;
   /** Of the model that answered; null is the extractive mode. */
   provider: string | null;
+  /** The model that was used; null is none. */
   model: string | null;
   /** How the model's answer was obtained. */
   rung: string | null;
+  /** The prompt that the model was given; null is none. */
   prompt_version: string | null;
   /** SHA-256 of instructions, schema and data, in hexadecimal. */
   prompt_hash: string | null;
+  /** As it was answered. */
   answer: string;
   /** As in the proof tree. */
   answer_hash: string;
+  /** Whether every sentence is supported by what it cites. */
   grounded: boolean;
+  /** Whether the evidence did not suffice. */
   refused: boolean;
   /** All that was considered, best first. */
   evidence: ReceiptEvidence[];
+  /** That a memory it cites was corrected or retracted afterwards; null is not. */
   invalidated: Invalidation | null;
 }
 
@@ -1505,8 +1741,11 @@ export interface ReceiptFound {
 export interface ReceiptEvidence {
   /** From 1; `[mem-N]` is the one at place N. */
   place: number;
+  /** The memory. */
   memory_id: string;
+  /** The version's id. */
   version: string;
+  /** Whether the answer cites it. */
   cited: boolean;
 }
 
@@ -1522,6 +1761,7 @@ export interface ReceiptReplay {
 export interface Replayed {
   /** What was ignored, or is about to matter. */
   warnings: string[];
+  /** The answer's receipt. */
   receipt_id: string;
   /**
    * The first cause that applies. Other evidence: `embedder`, `ranker`, else `evidence`. Same evidence, another answer:
@@ -1543,32 +1783,47 @@ export interface Replayed {
 
 /** Whether the same memories were found, in the same order. */
 export interface EvidenceDrift {
+  /** Whether nothing drifted. */
   same: boolean;
+  /** Found then, and not now. */
   missing: EvidencePlace[];
+  /** Found now, and not then. */
   added: EvidencePlace[];
+  /** Found at another place. */
   moved: EvidencePlace[];
 }
 
 /** A memory's place then and now; null is nowhere. */
 export interface EvidencePlace {
+  /** The memory. */
   memory_id: string;
+  /** The version's id. */
   version: string;
+  /** Its place, from 1; null is nowhere. */
   then: number | null;
+  /** Its place, from 1; null is nowhere. */
   now: number | null;
 }
 
 /** A part of the service, by name; null is none. */
 export interface PartDrift {
+  /** Whether nothing drifted. */
   same: boolean;
+  /** What it was. */
   then: string | null;
+  /** What it is. */
   now: string | null;
 }
 
 /** The answers; `now` is null, and `why` says so, where no model was asked again. */
 export interface AnswerDrift {
+  /** Whether nothing drifted. */
   same: boolean;
+  /** What was answered. */
   then: string;
+  /** What is answered; null where no model was asked again. */
   now: string | null;
+  /** Why none was asked again; null where the answer is there. */
   why: string | null;
 }
 
@@ -1588,8 +1843,11 @@ export interface ReviewList {
 export interface ReviewPage {
   /** What was ignored, or is about to matter. */
   warnings: string[];
+  /** Newest first. */
   reviews: Review[];
+  /** Whether there is another page. */
   has_more: boolean;
+  /** What to send as `cursor` for the page after; null on the last. */
   next_cursor: string | null;
   transaction: TransactionRef;
   /** UTC instant, microseconds. */
@@ -1598,25 +1856,29 @@ export interface ReviewPage {
 
 /** That an old memory may give way to a new one. */
 export interface Review {
+  /** The review's id. */
   id: string;
-  /**
-   */
+  /** What was decided, if anything. */
   state: "accepted" | "open" | "rejected";
   /** Why it was not done without asking. */
   why: "low_confidence" | "lower_trust";
-  /**
-   */
+  /** How the new memory stands to the old one. */
   verdict: "duplicate" | "independent" | "refines" | "supersedes";
+  /** How sure that is, 0…1. */
   confidence: number;
+  /** Why, in words. */
   reasoning: string;
   /** `rules`, or the model that judged. */
   classifier: string;
+  /** The memory that gives way. */
   old_memory_id: string;
+  /** The memory that takes over. */
   new_memory_id: string;
   /** As it is now; null where it is believed no longer. */
   old_memory: Memory | null;
   /** As it is now; null where it is believed no longer. */
   new_memory: Memory | null;
+  /** Whose it is; null is the default tenant. */
   tenant_id: string | null;
   /** UTC instant, microseconds. */
   created_at: string;
@@ -1646,6 +1908,7 @@ export interface ReviewDecided {
   warnings: string[];
   /** `accepted` or `rejected`. */
   status: string;
+  /** The review. */
   review_id: string;
   /** The old memory. */
   memory_id: string;
@@ -1655,6 +1918,7 @@ export interface ReviewDecided {
   valid_to: string | null;
   transaction: TransactionRef;
   receipt: Receipt;
+  /** Whether nothing was changed. */
   dry_run: boolean;
 }
 
@@ -1691,8 +1955,11 @@ export interface SubjectList {
 export interface SubjectPage {
   /** What was ignored, or is about to matter. */
   warnings: string[];
+  /** By name. */
   subjects: Subject[];
+  /** Whether there is another page. */
   has_more: boolean;
+  /** What to send as `cursor` for the page after; null on the last. */
   next_cursor: string | null;
   transaction: TransactionRef;
   /** UTC instant, microseconds. */
@@ -1731,6 +1998,7 @@ export interface Profile {
   subject: string;
   /** Its id in the caller's system; a label, the same at every moment. */
   external_id: string | null;
+  /** By name. */
   attributes: ProfileAttribute[];
   /** What holds at `as_of` about it, of no attribute; newest first. */
   memories: Memory[];
@@ -1741,6 +2009,7 @@ export interface Profile {
 
 /** An attribute at both times. */
 export interface ProfileAttribute {
+  /** Which property of the subject. */
   attribute: string;
   /** `one` value an instant, or `many`. */
   cardinality: string;
@@ -1756,13 +2025,17 @@ export interface ProfileAttribute {
 
 /** A believed piece of a memory about the subject. */
 export interface ProfilePiece {
+  /** The memory. */
   memory_id: string;
+  /** The version's id. */
   version: string;
+  /** What it says. */
   decision: string;
   /** UTC instant, microseconds. */
   valid_from: string;
   /** UTC instant, microseconds. */
   valid_to: string | null;
+  /** The memory that took over; null is none. */
   superseded_by: string | null;
 }
 
@@ -1784,6 +2057,7 @@ export interface SubjectUpdated {
   subject: string;
   /** Its id in the caller's system; a label, the same at every moment. */
   external_id: string | null;
+  /** Whose it is; null is the default tenant. */
   tenant_id: string | null;
   transaction: TransactionRef;
 }
@@ -1802,12 +2076,15 @@ export interface Restore {
 export interface Restored {
   /** What was ignored, or is about to matter. */
   warnings: string[];
+  /** `restored`. */
   status: string;
   /** The transaction that was undone. */
   restored: number;
+  /** The memories whose versions it opened or closed. */
   memory_ids: string[];
   transaction: TransactionRef;
   receipt: Receipt;
+  /** Whether nothing was committed. */
   dry_run: boolean;
 }
 
@@ -1829,17 +2106,24 @@ export interface UsageSummarized {
   to: string;
   /** Memories first committed. */
   writes: number;
+  /** How many there were. */
   transactions: number;
   /** Oldest first. */
   days: DayUsed[];
+  /** One a verb that there was. */
   verbs: VerbUsed[];
   held: Held;
+  /** The plan's name, as it is now. */
   plan_tier: string;
   /** In the calendar month that it is, whatever span is asked for. */
   writes_used: number;
+  /** Writes a month; 9007199254740991 is unlimited. */
   writes_limit: number;
+  /** Writes up to the limit; never below 0. */
   writes_remaining: number;
+  /** Whether the limit is reached and writes go on. */
   in_grace_period: boolean;
+  /** Whether writes are refused (402); reads never are. */
   blocked: boolean;
   /** UTC instant, microseconds. */
   period_start: string;
@@ -1856,14 +2140,17 @@ export interface DayUsed {
   day: string;
   /** Memories first committed. */
   writes: number;
+  /** How many there were. */
   transactions: number;
 }
 
 /** One verb. */
 export interface VerbUsed {
+  /** `assert`, `supersede`, `end`, `correct`, `retract`, `restore`, `erase` or `keep`. */
   verb: string;
   /** Memories first committed. */
   writes: number;
+  /** How many there were. */
   transactions: number;
 }
 
@@ -1873,10 +2160,15 @@ export interface Held {
   memories: number;
   /** Memories of which something is believed now. */
   believed: number;
+  /** Versions of all memories. */
   versions: number;
+  /** Conversations that are kept. */
   conversations: number;
+  /** Turns of conversations. */
   turns: number;
+  /** Receipts of answers. */
   receipts: number;
+  /** Reviews that wait for a person. */
   open_reviews: number;
 }
 
@@ -1900,8 +2192,11 @@ export interface UsageDetailed {
   from: string;
   /** UTC instant, microseconds. */
   to: string;
+  /** Newest day first. */
   details: Detail[];
+  /** Whether there is another page. */
   has_more: boolean;
+  /** What to send as `cursor` for the page after; null on the last. */
   next_cursor: string | null;
   transaction: TransactionRef;
 }
@@ -1910,11 +2205,13 @@ export interface UsageDetailed {
 export interface Detail {
   /** A day in UTC. */
   day: string;
+  /** `assert`, `supersede`, `end`, `correct`, `retract`, `restore`, `erase` or `keep`. */
   verb: string;
   /** `key` and the key's id, or what the operator ran. */
   actor: string;
   /** Memories first committed. */
   writes: number;
+  /** How many there were. */
   transactions: number;
 }
 
@@ -1938,8 +2235,11 @@ export interface UsageOfKeys {
   from: string;
   /** UTC instant, microseconds. */
   to: string;
+  /** By actor. */
   keys: KeyUsed[];
+  /** Whether there is another page. */
   has_more: boolean;
+  /** What to send as `cursor` for the page after; null on the last. */
   next_cursor: string | null;
   transaction: TransactionRef;
 }
@@ -1948,15 +2248,19 @@ export interface UsageOfKeys {
 export interface KeyUsed {
   /** Null where it was no key. */
   key_id: string | null;
+  /** `key` and the key's id, or what the operator ran. */
   actor: string;
+  /** What people call the key. */
   name: string;
   /** Memories first committed. */
   writes: number;
+  /** How many there were. */
   transactions: number;
   /** Its newest transaction in the span. */
   last_write_at: string | null;
   /** Its newest request of any kind, within a minute. */
   last_used_at: string | null;
+  /** Whether it was revoked. */
   is_revoked: boolean;
 }
 
@@ -1978,13 +2282,17 @@ export interface Supersede {
 export interface Superseded {
   /** What was ignored, or is about to matter. */
   warnings: string[];
+  /** `superseded`. */
   status: string;
+  /** The memory. */
   memory_id: string;
+  /** The memory that took over; null is none. */
   superseded_by: string | null;
   /** UTC instant, microseconds. */
   valid_to: string;
   transaction: TransactionRef;
   receipt: Receipt;
+  /** Whether nothing was committed. */
   dry_run: boolean;
 }
 
@@ -2012,9 +2320,11 @@ export interface Corrected {
   warnings: string[];
   /** `corrected` or `unchanged`. */
   status: string;
+  /** The memory. */
   memory_id: string;
   transaction: TransactionRef;
   receipt: Receipt;
+  /** Whether nothing was committed. */
   dry_run: boolean;
 }
 
@@ -2032,10 +2342,13 @@ export interface Retract {
 export interface Retracted {
   /** What was ignored, or is about to matter. */
   warnings: string[];
+  /** `retracted`. */
   status: string;
+  /** The memory. */
   memory_id: string;
   transaction: TransactionRef;
   receipt: Receipt;
+  /** Whether nothing was committed. */
   dry_run: boolean;
 }
 
@@ -2051,15 +2364,22 @@ export interface Delete {
 
 /** RFC 9457, with the code, the field and what to do. */
 export interface Problem {
+  /** The code as a URN. */
   type?: string;
+  /** What HTTP calls the status. */
   title?: string;
+  /** The status; `error` for settings out of range. */
   status: number | string;
+  /** A sentence; an object with a `message` where the plan blocks or a model failed. */
   detail: string | Record<string, unknown>;
-  /**
-   */
-  code: "malformed_json" | "too_deep" | "invalid_text" | "unknown_field" | "out_of_range" | "invalid_request" | "empty_interval" | "transaction_in_the_future" | "invalid_cursor" | "duplicate_header" | "validation_failed" | "bad_provider" | "no_secret_key" | "llm_provider_refused" | "not_authenticated" | "invalid_key" | "revoked_key" | "expired_key" | "rotated_key" | "signature_required" | "malformed_signature" | "invalid_signature" | "signature_expired" | "nonce_used" | "plan_limit_exceeded" | "insufficient_scope" | "address_not_allowed" | "exceeds_own_key" | "outgoing_secret" | "key_has_ceiling" | "not_found" | "memory_erased" | "no_such_path" | "method_not_allowed" | "too_slow" | "key_signs" | "already_superseded" | "already_ended" | "not_believed" | "several_pieces" | "in_the_way" | "lower_trust" | "already_decided" | "stale_review" | "not_restorable" | "key_has_ended" | "secret_shown_once" | "idempotency_in_flight" | "body_too_large" | "unsupported_media_type" | "validation_error" | "idempotency_mismatch" | "rate_limited" | "internal" | "llm_provider_error" | "stored_key_unreadable" | "unavailable" | "embedder_unavailable" | "write_outcome_unknown";
+  /** Stable; branch on it. */
+  code: "malformed_json" | "too_deep" | "invalid_text" | "unknown_field" | "out_of_range" | "invalid_request" | "empty_interval" | "transaction_in_the_future" | "invalid_cursor" | "duplicate_header" | "validation_failed" | "bad_provider" | "no_secret_key" | "llm_provider_refused" | "not_authenticated" | "invalid_key" | "revoked_key" | "expired_key" | "rotated_key" | "invalid_token" | "signature_required" | "malformed_signature" | "invalid_signature" | "signature_expired" | "nonce_used" | "plan_limit_exceeded" | "insufficient_scope" | "address_not_allowed" | "exceeds_own_key" | "outgoing_secret" | "key_has_ceiling" | "not_found" | "memory_erased" | "no_such_path" | "method_not_allowed" | "too_slow" | "already_superseded" | "already_ended" | "not_believed" | "several_pieces" | "in_the_way" | "lower_trust" | "already_decided" | "stale_review" | "not_restorable" | "key_has_ended" | "secret_shown_once" | "idempotency_in_flight" | "body_too_large" | "unsupported_media_type" | "validation_error" | "idempotency_mismatch" | "rate_limited" | "internal" | "llm_provider_error" | "stored_key_unreadable" | "unavailable" | "embedder_unavailable" | "write_outcome_unknown";
+  /** The field that is wrong, if it is one. */
   param?: string | null;
+  /** Every field that is wrong. */
   errors?: Record<string, unknown>[];
+  /** What the service's log calls this request. */
   request_id: string;
+  /** What to do next. */
   hint?: string;
 }

@@ -31,9 +31,9 @@ __all__ = [
     "InvalidRequestError",
     "InvalidSignatureError",
     "InvalidTextError",
+    "InvalidTokenError",
     "KeyHasCeilingError",
     "KeyHasEndedError",
-    "KeySignsError",
     "LlmProviderRefusedError",
     "LowerTrustError",
     "MalformedJsonError",
@@ -89,6 +89,7 @@ ErrorCode: TypeAlias = Literal[
     "revoked_key",
     "expired_key",
     "rotated_key",
+    "invalid_token",
     "signature_required",
     "malformed_signature",
     "invalid_signature",
@@ -105,7 +106,6 @@ ErrorCode: TypeAlias = Literal[
     "no_such_path",
     "method_not_allowed",
     "too_slow",
-    "key_signs",
     "already_superseded",
     "already_ended",
     "not_believed",
@@ -209,6 +209,10 @@ class RotatedKeyError(errors.AuthenticationError):
     """401 `rotated_key`: Use the secret that the rotation answered; the one before it has ended."""
 
 
+class InvalidTokenError(errors.AuthenticationError):
+    """401 `invalid_token`: Refresh the token, or connect again; it has ended, or never was one of this service's."""
+
+
 class SignatureRequiredError(errors.AuthenticationError):
     """401 `signature_required`: Sign the request with the key's signing secret; aurra/signing.md says how."""
 
@@ -275,10 +279,6 @@ class MethodNotAllowedError(errors.AurraError):
 
 class TooSlowError(errors.AurraError):
     """408 `too_slow`: Send the whole request within 10 seconds; the connection was closed."""
-
-
-class KeySignsError(errors.ConflictError):
-    """409 `key_signs`: Make another key that signs, give it out, and revoke this one."""
 
 
 class AlreadySupersededError(errors.ConflictError):
@@ -400,6 +400,7 @@ BY_CODE: dict[str, type[errors.AurraError]] = {
     "revoked_key": RevokedKeyError,
     "expired_key": ExpiredKeyError,
     "rotated_key": RotatedKeyError,
+    "invalid_token": InvalidTokenError,
     "signature_required": SignatureRequiredError,
     "malformed_signature": MalformedSignatureError,
     "invalid_signature": InvalidSignatureError,
@@ -416,7 +417,6 @@ BY_CODE: dict[str, type[errors.AurraError]] = {
     "no_such_path": NoSuchPathError,
     "method_not_allowed": MethodNotAllowedError,
     "too_slow": TooSlowError,
-    "key_signs": KeySignsError,
     "already_superseded": AlreadySupersededError,
     "already_ended": AlreadyEndedError,
     "not_believed": NotBelievedError,

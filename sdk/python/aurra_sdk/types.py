@@ -1118,7 +1118,7 @@ class TransactionEntry(Record, kw_only=True):
     actor: str
     """Who made it: `key` and the key's id."""
     reason: str | None
-    """Why, where it was given."""
+    """Why, where it was given; null for a key that is pinned to a tenant where others were touched too."""
     request_id: str
     """Of the request that made it."""
     model: str | None
@@ -1194,7 +1194,7 @@ class TransactionFound(Answer, kw_only=True):
     actor: str
     """Who made it: `key` and the key's id."""
     reason: str | None
-    """Why, where it was given."""
+    """Why, where it was given; null for a key that is pinned to a tenant where others were touched too."""
     request_id: str
     """Of the request that made it."""
     model: str | None
@@ -1251,7 +1251,7 @@ class Change(Record, kw_only=True):
     actor: str
     """Who made that transaction."""
     reason: str | None
-    """Why, where it was given."""
+    """Why, where it was given; null for a key that is pinned to a tenant where others were touched too."""
 
 
 class Difference(Answer, kw_only=True):

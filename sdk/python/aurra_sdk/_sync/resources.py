@@ -436,8 +436,9 @@ class Keys(Resource):
     ) -> types.ApiKeyMade:
         """Gives a key a new secret, which is in this answer and nowhere else. Id and settings stay.
 
-        The old secret is accepted for `overlap_hours` more; one that was on its way out already is not. A second
-        request with the same Idempotency-Key changes nothing (409 secret_shown_once).
+        A key that signs gets a new signing secret beside it. What was there before is accepted for `overlap_hours`
+        more; what was on its way out already is not. A second request with the same Idempotency-Key changes nothing
+        (409 secret_shown_once).
 
         ```python
         client.keys.rotate(key_id, overlap_hours=24)
