@@ -62,7 +62,7 @@ FROM api_key WHERE key_id = :key_id
 -- The token that a host presents, with its grant and its key, before their account is known (row-level security shows what
 -- is of that one key only).
 SELECT k.company_id, k.key_id, k.secret_hash, k.scopes, k.tenant_id, k.trust, k.settings, k.expires_at, k.revoked_at, k.networks,
-       k.up_to, k.previous_hash, k.previous_until, k.signing_sealed, k.signing_sealed_by,
+       k.up_to, k.previous_hash, k.previous_until, k.signing_sealed, k.signing_sealed_by, k.previous_signing_sealed, k.previous_signing_sealed_by,
        g.grant_id, g.consented_by, g.scopes AS granted_scopes, g.client_hash, g.redirect_uri, g.resource, g.challenge,
        t.ends_at AS token_ends_at
 FROM oauth_token t

@@ -3,13 +3,15 @@
 import importlib
 import inspect
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import msgspec
 import pytest
 
-from aurra import keys
+from aurra import keys, serving
 from aurra.context import Service
 from aurra.errors import CODES
 from aurra.ops import OPERATIONS
@@ -82,40 +84,26 @@ def test_sql_stands_only_in_the_store() -> None:
 
 
 def test_every_setting_command_operation_and_code_is_documented() -> None:
-    """README names each setting and command; the contract page each operation; the error codes have hints."""
+    """README names each setting, the page of the command line each of the operator's commands; error codes have hints.
+
+    Operations are in the documents that the service makes of them: tests/faces/test_documents.py.
+    """
     readme = (ROOT / "README.md").read_text("utf-8")
     for name in Settings.__struct_fields__:
         assert f"`{name.upper()}`" in readme, name.upper()
-    for command in (
-        "serve",
-        "migrate",
-        "accounts create",
-        "accounts list",
-        "accounts plan",
-        "plans list",
-        "plans set",
-        "plans remove",
-        "keys create",
-        "keys list",
-        "keys rotate",
-        "keys revoke",
-        "secrets new",
-        "secrets rewrap",
-        "doctor",
-        "embeddings status",
-        "embeddings switch",
-        "embeddings prune",
-        "conformance",
-        "verify-proof",
-        "backup",
-        "restore",
-        "erasures export",
-        "erase --finish",
-    ):
-        assert f"aurra {command}" in readme, command
-    for op in OPERATIONS.values():
-        assert op.path in readme, op.path
+    page = (ROOT / "aurra" / "cli.md").read_text("utf-8")
+    for command in _commands(serving.main, "aurra"):
+        assert command in page, command
     assert all(hint and hint[0].isalpha() and hint[-1] in ".…" for _, hint in CODES.values())
+
+
+def _commands(group: click.Group, words: str) -> Iterator[str]:
+    """Every command of a group by its words, but those that are for no person."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _commands(command, f"{words} {name}")
+        elif not command.hidden:
+            yield f"{words} {name}"
 
 
 def test_paths_named_in_the_architecture_page_exist() -> None:
@@ -136,7 +124,7 @@ def test_every_public_function_and_field_of_the_wire_is_described() -> None:
 
 def test_lock_files_name_no_host_and_hold_hashes() -> None:
     """The locks pin and hash every package, and name no index."""
-    for name in ("requirements.lock", "requirements-dev.lock"):
+    for name in ("requirements.lock", "requirements-dev.lock", "requirements-node.lock"):
         text = (ROOT / name).read_text("utf-8")
         assert "://" not in text and "index-url" not in text
         assert text.count("--hash=sha256:") >= text.count("==")
