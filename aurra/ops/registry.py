@@ -16,7 +16,7 @@ A = TypeVar("A", bound=Answer)
 MIB = 1024 * 1024
 
 
-class Operation(msgspec.Struct, frozen=True, kw_only=True):
+class Operation(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One thing the product does, and how it is reached."""
 
     name: str

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from msgspec import UNSET, Meta, UnsetType
 
 from aurra import keys
-from aurra.faces import decoding
+from aurra.faces import decoding, naming
 from aurra.faces.commands import describing, stopping
 from aurra.faces.commands.group import Aurra
 from aurra.faces.ways import Endpoint, Reply
@@ -460,3 +460,12 @@ def test_the_page_of_the_command_line_does_not_lie() -> None:
     for op in OPERATIONS.values():
         if op.command:
             assert f"`{op.command.split()[0]}`" in page
+
+
+@pytest.mark.parametrize("op", OPERATIONS.values(), ids=lambda op: op.name)
+def test_the_index_names_the_commands_that_there_are(op: Operation) -> None:
+    """What GET / tells of the command line is what the command line has."""
+    described = command_of(op)
+    long, *short = naming.commands(op)
+    assert long == f"aurra {described.group} {described.verb}"
+    assert [words.split()[1] for words in short] == ([described.short] if described.short else [])
