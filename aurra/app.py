@@ -16,6 +16,10 @@ from aurra import __version__, jobs, networks, rates
 from aurra.context import Clock, Service, database_clock
 from aurra.errors import AurraError, BadRequest, CannotStart, NotFound, Unavailable
 from aurra.faces import limits, openapi, rest
+from aurra.faces.graphql import serving
+from aurra.faces.graphql.documents import Documents
+from aurra.faces.graphql.schema import schema as graphql_schema
+from aurra.faces.graphql.sockets import Sockets
 from aurra.faces.readiness import Readiness
 from aurra.ops import OPERATIONS, last_uses
 from aurra.ops.following import follow, open_first
@@ -110,6 +114,7 @@ async def _require_model(settings: Settings) -> None:
 def build_app(service: Service) -> Litestar:
     """The ASGI application over a running service."""
     readiness = Readiness(service)
+    documents = Documents(graphql_schema())
 
     @get("/", include_in_schema=False)
     async def index(request: AnyRequest) -> Response[bytes]:
@@ -128,7 +133,15 @@ def build_app(service: Service) -> Litestar:
         return await rest.respond(request, lambda id_: _ready(readiness, id_))
 
     return Litestar(
-        [index, document, live, ready, *rest.handlers(service, list(OPERATIONS.values()))],
+        [
+            index,
+            document,
+            live,
+            ready,
+            *rest.handlers(service, list(OPERATIONS.values())),
+            *serving.handlers(service, documents),
+            Sockets(service, documents).handler(serving.PATHS),
+        ],
         openapi_config=None,
         logging_config=None,
         cors_config=CORSConfig(

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from aurra import keys
-from aurra.context import Context
+from aurra.context import Caller, Context
 from aurra.errors import Forbidden
 from aurra.types.common import Answer, Request
 
@@ -121,14 +121,19 @@ def operation(
 
 
 async def call(ctx: Context, op: Operation, request: Request) -> Answer:
-    """Runs an operation for a caller; every face goes through here.
+    """Runs an operation for a caller; every face goes through here. Raises Forbidden as `require_may` does."""
+    require_may(ctx.caller, op)
+    return await op.run(ctx, request)
+
+
+def require_may(caller: Caller, op: Operation) -> None:
+    """Returns when the caller may use an operation, and so may see what it shows.
 
     Raises Forbidden without its scope, and for a key with a ceiling where the operation does not keep it.
     """
-    if ctx.caller.up_to is not None and not op.keeps_ceiling:
+    if caller.up_to is not None and not op.keeps_ceiling:
         raise Forbidden(
-            f"This key may only read what was known up to transaction {ctx.caller.up_to}; `{op.name}` is not for it.",
+            f"This key may only read what was known up to transaction {caller.up_to}; `{op.name}` is not for it.",
             code="key_has_ceiling",
         )
-    keys.require_scope(ctx.caller.scopes, op.scope)
-    return await op.run(ctx, request)
+    keys.require_scope(caller.scopes, op.scope)
