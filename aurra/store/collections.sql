@@ -37,20 +37,24 @@ FROM counted t LEFT JOIN beyond b ON b.parent = t.parent AND b.place <= :limit::
 ORDER BY t.parent, b.place
 
 -- fragment: memory
--- What a memory `m` shows by its version `v`. What is long, or elsewhere, is fetched where it is asked for: by its primary
--- key, LATERAL and "between id and id" (see search.sql).
-jsonb_strip_nulls(jsonb_build_object(
-    'id', m.id, 'version', v.id, 'source', m.source, 'session_id', m.session_id, 'external_id', m.external_id,
-    'trust', (ARRAY['low', 'normal', 'high'])[m.trust],
-    'created_at', (extract(epoch FROM m.created_at) * 1000000)::bigint,
-    'valid_from', (extract(epoch FROM lower(v.valid)) * 1000000)::bigint,
-    'valid_to', (extract(epoch FROM upper(v.valid)) * 1000000)::bigint,
-    'transaction_time_start', (extract(epoch FROM v.tx_from_at) * 1000000)::bigint,
-    'transaction_time_end', (extract(epoch FROM CASE WHEN v.tx_to <= :tx THEN v.tx_to_at END) * 1000000)::bigint,
-    'superseded_by', coalesce(v.superseded_by, CASE WHEN v.tx_to <= :tx THEN v.replaced_by END),
-    'subject', coalesce(s.subject, m.subject), 'attribute', s.attribute,
-    'topic', c.topic, 'importance_score', c.importance, 'decision', c.text, 'summary', coalesce(c.summary, c.text),
-    'people', c.people, 'action_items', c.action_items)) AS shown
+-- What a memory `m` shows by its version `v`, of what is asked for. What is long, or elsewhere, is fetched only then: by its
+-- primary key, LATERAL and "between id and id" (see search.sql).
+(SELECT coalesce(jsonb_object_agg_strict(u.name, CASE u.name
+    WHEN 'id' THEN to_jsonb(m.id) WHEN 'version' THEN to_jsonb(v.id) WHEN 'source' THEN to_jsonb(m.source)
+    WHEN 'session_id' THEN to_jsonb(m.session_id) WHEN 'external_id' THEN to_jsonb(m.external_id)
+    WHEN 'trust' THEN to_jsonb((ARRAY['low', 'normal', 'high'])[m.trust])
+    WHEN 'created_at' THEN to_jsonb((extract(epoch FROM m.created_at) * 1000000)::bigint)
+    WHEN 'valid_from' THEN to_jsonb((extract(epoch FROM lower(v.valid)) * 1000000)::bigint)
+    WHEN 'valid_to' THEN to_jsonb((extract(epoch FROM upper(v.valid)) * 1000000)::bigint)
+    WHEN 'transaction_time_start' THEN to_jsonb((extract(epoch FROM v.tx_from_at) * 1000000)::bigint)
+    WHEN 'transaction_time_end' THEN
+      to_jsonb((extract(epoch FROM CASE WHEN v.tx_to <= :tx THEN v.tx_to_at END) * 1000000)::bigint)
+    WHEN 'superseded_by' THEN to_jsonb(coalesce(v.superseded_by, CASE WHEN v.tx_to <= :tx THEN v.replaced_by END))
+    WHEN 'subject' THEN to_jsonb(coalesce(s.subject, m.subject)) WHEN 'attribute' THEN to_jsonb(s.attribute)
+    WHEN 'topic' THEN to_jsonb(c.topic) WHEN 'importance_score' THEN to_jsonb(c.importance)
+    WHEN 'decision' THEN to_jsonb(c.text) WHEN 'summary' THEN to_jsonb(coalesce(c.summary, c.text))
+    WHEN 'people' THEN to_jsonb(c.people) WHEN 'action_items' THEN to_jsonb(c.action_items) END), '{}')
+  FROM unnest(:used::text[]) AS u(name)) AS shown
 
 -- fragment: details
 LEFT JOIN LATERAL (
@@ -58,9 +62,7 @@ LEFT JOIN LATERAL (
   WHERE s.company_id = :company_id AND s.id BETWEEN m.slot_id AND m.slot_id AND :used::text[] && '{subject,attribute}'
   ORDER BY s.id LIMIT 1) AS s ON true
 LEFT JOIN LATERAL (
-  SELECT c.topic, c.importance,
-         CASE WHEN :used::text[] && '{decision,summary}' THEN c.text END AS text,
-         CASE WHEN :used::text[] && '{summary}' THEN c.summary END AS summary, c.people, c.action_items
+  SELECT c.topic, c.importance, c.text, c.summary, c.people, c.action_items
   FROM content c
   WHERE c.company_id = :company_id AND c.id BETWEEN v.content_id AND v.content_id
     AND :used::text[] && '{topic,importance_score,decision,summary,people,action_items}'
@@ -166,9 +168,11 @@ WITH believed AS (
     AND (:valid_at::timestamptz IS NULL OR v.valid @> :valid_at::timestamptz)
   GROUP BY m.subject_key),
 candidates AS (
-  SELECT '' AS parent, b.subject_key AS id, jsonb_strip_nulls(jsonb_build_object(
-           'subject_key', b.subject_key, 'subject', n.subject, 'memories', b.memories,
-           'external_id', {subjects.label})) AS shown
+  SELECT '' AS parent, b.subject_key AS id,
+         (SELECT coalesce(jsonb_object_agg_strict(u.name, CASE u.name
+             WHEN 'subject_key' THEN to_jsonb(b.subject_key) WHEN 'subject' THEN to_jsonb(n.subject)
+             WHEN 'memories' THEN to_jsonb(b.memories) WHEN 'external_id' THEN to_jsonb({subjects.label}) END), '{}')
+           FROM unnest(:used::text[]) AS u(name)) AS shown
   FROM believed b CROSS JOIN LATERAL ({subjects.first_written}) AS n
   OFFSET 0),
 {placed}
@@ -176,18 +180,24 @@ candidates AS (
 -- name: conversations -> Placed
 -- Of a tenant, that were there at an instant.
 WITH candidates AS (
-  SELECT '' AS parent, c.session_id AS id, jsonb_strip_nulls(jsonb_build_object(
-           'session_id', c.session_id, 'channel', l.channel, 'external_id', l.external_id, 'uri', l.uri,
-           'created_at', (extract(epoch FROM c.created_at) * 1000000)::bigint)) AS shown
+  SELECT '' AS parent, c.session_id AS id,
+         (SELECT coalesce(jsonb_object_agg_strict(u.name, CASE u.name
+             WHEN 'session_id' THEN to_jsonb(c.session_id) WHEN 'channel' THEN to_jsonb(l.channel)
+             WHEN 'external_id' THEN to_jsonb(l.external_id) WHEN 'uri' THEN to_jsonb(l.uri)
+             WHEN 'created_at' THEN to_jsonb((extract(epoch FROM c.created_at) * 1000000)::bigint) END), '{}')
+           FROM unnest(:used::text[]) AS u(name)) AS shown
   FROM conversation c {conversations.labelled}
   WHERE c.company_id = :company_id AND c.tenant_id = :tenant_id AND c.created_at <= :at
   OFFSET 0),
 {placed}
 
 -- fragment: transaction
-jsonb_strip_nulls(jsonb_build_object(
-    'id', t.id, 'at', (extract(epoch FROM t.at) * 1000000)::bigint, 'verb', t.verb, 'actor', t.actor, 'reason', t.reason,
-    'request_id', t.request_id, 'model', t.model, 'writes', t.writes)) AS shown
+(SELECT coalesce(jsonb_object_agg_strict(u.name, CASE u.name
+    WHEN 'id' THEN to_jsonb(t.id) WHEN 'at' THEN to_jsonb((extract(epoch FROM t.at) * 1000000)::bigint)
+    WHEN 'verb' THEN to_jsonb(t.verb) WHEN 'actor' THEN to_jsonb(t.actor) WHEN 'reason' THEN to_jsonb(t.reason)
+    WHEN 'request_id' THEN to_jsonb(t.request_id) WHEN 'model' THEN to_jsonb(t.model)
+    WHEN 'writes' THEN to_jsonb(t.writes) END), '{}')
+  FROM unnest(:used::text[]) AS u(name)) AS shown
 
 -- fragment: entries
 -- Transactions up to one, of all tenants or of one, by their numbers.
@@ -230,16 +240,21 @@ WITH candidates AS (
 -- name: keys -> Placed
 -- Of the account; or those that are pinned to one tenant.
 WITH candidates AS (
-  SELECT '' AS parent, k.key_id AS id, jsonb_strip_nulls(jsonb_build_object(
-           'id', k.key_id, 'name', k.name, 'last_four', k.last_four, 'tenant_id', k.tenant_id, 'up_to', k.up_to,
-           'trust', (ARRAY['low', 'normal', 'high'])[k.trust], 'is_signed', k.signing_sealed IS NOT NULL,
-           'state', CASE WHEN k.revoked_at IS NOT NULL THEN 'revoked'
-                         WHEN k.expires_at <= :now::timestamptz THEN 'expired' ELSE 'active' END,
-           'scopes', k.scopes, 'networks', k.networks, 'created_by', k.created_by,
-           'created_at', (extract(epoch FROM k.created_at) * 1000000)::bigint,
-           'expires_at', (extract(epoch FROM k.expires_at) * 1000000)::bigint,
-           'revoked_at', (extract(epoch FROM k.revoked_at) * 1000000)::bigint,
-           'last_used_at', (extract(epoch FROM k.last_used_at) * 1000000)::bigint)) AS shown
+  SELECT '' AS parent, k.key_id AS id,
+         (SELECT coalesce(jsonb_object_agg_strict(u.name, CASE u.name
+             WHEN 'id' THEN to_jsonb(k.key_id) WHEN 'name' THEN to_jsonb(k.name) WHEN 'last_four' THEN to_jsonb(k.last_four)
+             WHEN 'tenant_id' THEN to_jsonb(k.tenant_id) WHEN 'up_to' THEN to_jsonb(k.up_to)
+             WHEN 'trust' THEN to_jsonb((ARRAY['low', 'normal', 'high'])[k.trust])
+             WHEN 'is_signed' THEN to_jsonb(k.signing_sealed IS NOT NULL)
+             WHEN 'state' THEN to_jsonb(CASE WHEN k.revoked_at IS NOT NULL THEN 'revoked'
+                                             WHEN k.expires_at <= :now::timestamptz THEN 'expired' ELSE 'active' END)
+             WHEN 'scopes' THEN to_jsonb(k.scopes) WHEN 'networks' THEN to_jsonb(k.networks)
+             WHEN 'created_by' THEN to_jsonb(k.created_by)
+             WHEN 'created_at' THEN to_jsonb((extract(epoch FROM k.created_at) * 1000000)::bigint)
+             WHEN 'expires_at' THEN to_jsonb((extract(epoch FROM k.expires_at) * 1000000)::bigint)
+             WHEN 'revoked_at' THEN to_jsonb((extract(epoch FROM k.revoked_at) * 1000000)::bigint)
+             WHEN 'last_used_at' THEN to_jsonb((extract(epoch FROM k.last_used_at) * 1000000)::bigint) END), '{}')
+           FROM unnest(:used::text[]) AS u(name)) AS shown
   FROM api_key k
   WHERE k.company_id = :company_id AND (:tenant_id::text IS NULL OR k.tenant_id = :tenant_id)
   OFFSET 0),

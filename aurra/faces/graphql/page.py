@@ -6,15 +6,23 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
+from graphql import introspection_from_schema, print_schema
 from litestar import Request, Response
 from litestar.handlers import HTTPRouteHandler
 
 from aurra.errors import NotFound
 from aurra.faces import receiving
+from aurra.faces.graphql.schema import schema
 
 AnyRequest = Request[Any, Any, Any]
+SDL = "/graphql/schema.graphql"
 _FILES = Path(__file__).parents[1] / "assets" / "graphiql"
-_KINDS = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+_KINDS = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".json": "application/json",
+}
 _POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -22,7 +30,6 @@ _POLICY = "; ".join(
         # The editor sets styles as it draws.
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data:",
-        "font-src 'self' data:",
         "connect-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
@@ -38,7 +45,7 @@ _PAGE = """<!doctype html>
 <link rel="stylesheet" href="/graphql/assets/{css}">
 </head>
 <body>
-<div id="graphiql">Loading…</div>
+<div id="graphiql" data-schema="/graphql/assets/{json}">Loading…</div>
 <noscript>This page needs JavaScript; the API does not.</noscript>
 <script src="/graphql/assets/{js}"></script>
 </body>
@@ -61,7 +68,7 @@ def response(request_id: str) -> Response[bytes]:
 
 
 def handlers() -> list[HTTPRouteHandler]:
-    """What serves the files of the page, each under a name that changes with it."""
+    """What serves the schema as a text, and the files of the page, each under a name that changes with it."""
 
     async def asset(request: AnyRequest) -> Response[bytes]:
         name: str = request.path_params["name"]
@@ -75,11 +82,17 @@ def handlers() -> list[HTTPRouteHandler]:
 
         return await receiving.respond(request, work)
 
-    return [
-        HTTPRouteHandler(
-            "/graphql/assets/{name:str}", http_method="GET", name="graphql_asset", include_in_schema=False
-        )(asset)
-    ]
+    async def sdl(request: AnyRequest) -> Response[bytes]:
+        async def work(request_id: str) -> Response[bytes]:
+            return Response(_sdl(), media_type="text/plain; charset=utf-8", headers=_headers(request_id))
+
+        return await receiving.respond(request, work)
+
+    return [_handler("/graphql/assets/{name:str}", "graphql_asset", asset), _handler(SDL, "graphql_schema", sdl)]
+
+
+def _handler(path: str, name: str, endpoint: Any) -> HTTPRouteHandler:
+    return HTTPRouteHandler(path, http_method="GET", name=name, operation_id=name, include_in_schema=False)(endpoint)
 
 
 def _headers(request_id: str) -> dict[str, str]:
@@ -89,7 +102,12 @@ def _headers(request_id: str) -> dict[str, str]:
 @cache
 def _page() -> bytes:
     names = {name.rpartition(".")[2]: name for name in _assets()}
-    return _PAGE.format(js=names["js"], css=names["css"]).encode()
+    return _PAGE.format(**names).encode()
+
+
+@cache
+def _sdl() -> bytes:
+    return print_schema(schema()).encode()
 
 
 @cache
@@ -99,8 +117,9 @@ def _assets() -> dict[str, tuple[bytes, str]]:
 
 
 def _read() -> Iterator[tuple[str, tuple[bytes, str]]]:
-    for path in sorted(_FILES.iterdir()):
-        if path.suffix in _KINDS:
-            content = path.read_bytes()
-            name = f"{path.stem}.{hashlib.sha256(content).hexdigest()[:16]}{path.suffix}"
-            yield name, (content, _KINDS[path.suffix])
+    files = [(path, path.read_bytes()) for path in sorted(_FILES.iterdir()) if path.suffix in _KINDS]
+    # So that the page knows the schema before it has a key.
+    files.append((Path("schema.json"), msgspec.json.encode(introspection_from_schema(schema()))))
+    for path, content in files:
+        name = f"{path.stem}.{hashlib.sha256(content).hexdigest()[:16]}{path.suffix}"
+        yield name, (content, _KINDS[path.suffix])
