@@ -33,6 +33,8 @@ LONGEST_KEPT = 20_000
 """Characters."""
 MOST_ERRORS = 20
 CODE = "code"
+_ABORTED = "Validation aborted."
+"""What the library says where fields that may be the same are too many to compare."""
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -126,6 +128,8 @@ class Documents:
             error.extensions = {CODE: "query_too_large" if is_long else "malformed_query"}
             raise Wrong([error]) from None
         errors = validate(self._schema, node, RULES, max_errors=MOST_ERRORS)
+        if any(error.message == _ABORTED for error in errors):
+            raise BadRequest("The query names too many fields alike to compare them all.", code="query_too_large")
         if errors:
             raise Wrong(errors)
         return Document(

@@ -159,7 +159,9 @@ def _of_the_query(error: GraphQLError, request_id: str) -> dict[str, Any]:
 
 
 def _members(error: AurraError, request_id: str) -> dict[str, Any]:
+    # Where a problem has a `status` of its own, as that of the settings, the number is what is told here.
     members: dict[str, Any] = {
+        **error.extra,
         CODE: error.code,
         "status": error.status,
         "hint": error.hint,
@@ -172,7 +174,7 @@ def _members(error: AurraError, request_id: str) -> dict[str, Any]:
         members["detail"] = error.detail
     if error.retry_after is not None:
         members["retry_after"] = error.retry_after
-    return members | error.extra
+    return members
 
 
 def not_over_http() -> BadRequest:
