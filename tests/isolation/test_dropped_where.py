@@ -87,6 +87,22 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     return recording
 
 
+COLLECTIONS = (
+    # Each in its natural order and in another, with what leads from its nodes to others.
+    """{ memoriesCollection(first: 5) { edges { node { about { subject } conversation { messages { content } }
+         openedBy { id } versions { version } } } }
+         last: memoriesCollection(last: 5) { totalCount }
+         at(asOf: "2000-01-01") { memoriesCollection { totalCount } }
+         all: at(transactionAsOf: %d) { memoriesCollection(orderBy: [{topic: AscNullsLast}]) { totalCount edges { node {
+           successor { id } } } } } }""",
+    """{ subjectsCollection { edges { node { memoriesCollection { totalCount } } } }
+         conversationsCollection { edges { node { memoriesCollection { totalCount } messages { content } } } } }""",
+    """{ transactionsCollection(first: 100) { edges { node { memoriesCollection { totalCount } } } }
+         last: transactionsCollection(last: 5) { totalCount } keysCollection { edges { node { id
+           transactionsCollection { totalCount } } } } }""",
+)
+
+
 async def live(service: Service, owner: Account, planted: Planted) -> None:
     """The owner asks for all that it has, by every operation; its index is built; something is erased."""
     face = Rest(owner)
@@ -128,6 +144,11 @@ async def live(service: Service, owner: Account, planted: Planted) -> None:
         await owner.get(path)
     await owner.get("/plan/status", as_of=(await owner.get("/agent/transactions"))["transactions"][0]["at"])
     await owner.post("/api-keys", scopes=["query"], is_signed=True)
+    newest = (await owner.get("/agent/transactions"))["transaction"]["id"]
+    for query in COLLECTIONS:
+        query = query.replace("%d", str(newest))
+        answer = (await owner.client.post("/graphql", json={"query": query})).json()
+        assert "errors" not in answer, answer["errors"]
     key_id = planted.one("api_key")
     await owner.client.patch(f"/api-keys/{key_id}", json={"name": planted.word})
     await owner.client.post(f"/api-keys/{key_id}/rotate", headers={"Idempotency-Key": planted.word})

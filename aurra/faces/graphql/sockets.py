@@ -93,9 +93,10 @@ class Connection:
 
     async def serve(self) -> None:
         """Returns when the connection has ended."""
-        await self._socket.accept(subprotocols=PROTOCOL)
+        is_offered = PROTOCOL in self._socket.scope["subprotocols"]
+        await self._socket.accept(subprotocols=PROTOCOL if is_offered else None)
         try:
-            if PROTOCOL not in self._socket.scope["subprotocols"]:
+            if not is_offered:
                 raise _Closed(_NO_PROTOCOL, "Subprotocol not acceptable")
             if self._sockets.open > MOST_IN_ALL:
                 raise _Closed(_LATER, "Too many connections")
@@ -191,14 +192,16 @@ class Connection:
             case "subscribe" if message.id:
                 if message.id in self._operations:
                     raise _Closed(_TWICE, f"Subscriber for {message.id[:50]} already exists")
-                self._operations[message.id] = group.create_task(self._operate(message.id, message.payload))
+                is_one_too_many = len(self._operations) >= MOST_OPERATIONS
+                operating = self._operate(message.id, message.payload, is_one_too_many=is_one_too_many)
+                self._operations[message.id] = group.create_task(operating)
             case "complete" if message.id:
                 if (operation := self._operations.pop(message.id, None)) is not None:
                     operation.cancel()
             case _:
                 raise _Closed(_INVALID, "Invalid message")
 
-    async def _operate(self, id_: str, payload: dict[str, Any] | None) -> None:
+    async def _operate(self, id_: str, payload: dict[str, Any] | None, *, is_one_too_many: bool) -> None:
         """Does what is asked for, and says so; errors are told to whoever asked."""
         request_id = uuid4().hex
         try:
@@ -206,12 +209,12 @@ class Connection:
         except msgspec.ValidationError:
             raise _Closed(_INVALID, "Invalid message") from None
         try:
-            if len(self._operations) > MOST_OPERATIONS:
+            if is_one_too_many:
                 raise BadRequest(f"A connection has {MOST_OPERATIONS} operations at a time.", code="query_too_large")
             await self._follow(id_, asked, request_id)
-        except (AurraError, Exception) as error:
-            if isinstance(error, (_Closed, WebSocketDisconnect)):
-                raise
+        except (_Closed, WebSocketDisconnect):
+            raise
+        except Exception as error:
             await self._send("error", id_, executing.not_chosen(error, request_id).body["errors"])
         else:
             await self._send("complete", id_)

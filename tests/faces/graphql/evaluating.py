@@ -1,7 +1,7 @@
 """Filters and orders in plain Python: what the database's way is held to. Three values of truth; None is unknown."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cmp_to_key
 from typing import Any
 
@@ -67,7 +67,7 @@ def _not(part: Truth) -> Truth:
     return None if part is None else not part
 
 
-def in_order(rows: list[Row], orders: list[tuple[str, str]], unique: str) -> list[Row]:
+def in_order(rows: Sequence[Row], orders: list[tuple[str, str]], unique: str) -> list[Row]:
     """The rows by columns and their directions, such as `DescNullsLast`; what is alike in all, by what is unique."""
 
     def compare(one: Row, other: Row) -> int:

@@ -92,15 +92,15 @@ async def test_a_level_is_read_at_once_however_many_nodes_it_has(told: Account, 
     """One transaction for each field of a level: as many for one node as for many."""
     asked: list[int] = []
     for count in (1, 20):
-        counted = replace(service, database=Counted(service.database))
-        async with client_at(counted, told) as client:
+        database = Counted(service.database)
+        async with client_at(replace(service, database=database), told) as client:
             # What is known of key and limits is known.
             await client.post("/graphql", json={"query": "{ __typename }"})
-            counted.database.asked = 0
+            database.asked = 0
             answer = (await client.post("/graphql", json={"query": NESTED, "variables": {"n": count}})).json()
         assert "errors" not in answer
         assert len(nodes(answer["data"]["memoriesCollection"])) == min(count, 7)
-        asked.append(counted.database.asked)
+        asked.append(database.asked)
     # The collection; about, conversation, openedBy, versions (nothing has a successor now); and two levels below them.
     assert 4 < asked[0] <= asked[1] <= 12, asked
 

@@ -158,10 +158,9 @@ async def test_both_times_hold_for_operations_under_them_too(account: Account) -
             assert found["memories_list"]["transaction"]["id"] == number
             assert found["memories_list"]["as_of"] == told["as_of"]
             assert found["subjectsCollection"]["totalCount"] == len({"kim"} if shown else {})
-            profile = found["subjects_get"]["attributes"]
-            assert [one["decision"] for one in (profile[0]["current"] if profile else [])] == [
-                memory["decision"] for memory in told["memories"]
-            ]
+            profile: list[Any] = found["subjects_get"]["attributes"]
+            current: list[Any] = profile[0]["current"] if profile else []
+            assert current == [{"decision": memory["decision"]} for memory in told["memories"]]
     assert await code(account, "{ at(transactionAsOf: 9) { memoriesCollection { totalCount } } }") == (
         "transaction_in_the_future"
     )
