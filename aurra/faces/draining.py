@@ -28,8 +28,8 @@ _QUIET_SECONDS = 0.3
 _DRAIN_SECONDS = 20
 """For what was begun; with the notice, 25."""
 _HANDSHAKE_SECONDS = 0.1
-_LONGEST_MESSAGE = 4 * 1024 * 1024
-"""Bytes of one message of a WebSocket; what it may say is bounded by whoever reads it."""
+_LONGEST_MESSAGE = 1024 * 1024
+"""Bytes of one message of a WebSocket."""
 
 
 class Server(uvicorn.Server):

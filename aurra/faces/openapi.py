@@ -43,6 +43,7 @@ def index() -> dict[str, Any]:
         "version": __version__,
         "description": "Memory infrastructure for AI agents. Authorization: Bearer aurra_…",
         "openapi": "/openapi.json",
+        "graphql": "/graphql",
         "health": {"live": "/health/live", "ready": "/health/ready"},
         "operations": [
             {

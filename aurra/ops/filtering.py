@@ -21,7 +21,8 @@ from aurra.store.collections import Order, Selection
 Kind = Literal["text", "choice", "number", "instant", "truth", "texts"]
 Json = Mapping[str, Any]
 
-MOST_CONDITIONS = 100
+MOST_PARTS = 200
+"""Conditions, and groups of them."""
 MOST_LEVELS = 10
 MOST_VALUES = 1_000
 MOST_ORDERS = 5
@@ -85,12 +86,18 @@ class _Making:
         self._kinds = kinds
         self.values: dict[str, Any] = {}
         self.used: set[str] = set()
-        self._conditions = 0
+        self._parts = 0
 
     def all_of(self, given: Json, at: str, level: int) -> str:
         if level > MOST_LEVELS:
             raise BadRequest(f"`filter` is nested deeper than {MOST_LEVELS} levels.", param="filter")
+        self._count()
         return _joined("&&", [self._one(name, value, f"{at}.{name}", level) for name, value in given.items()], True)
+
+    def _count(self) -> None:
+        self._parts += 1
+        if self._parts > MOST_PARTS:
+            raise BadRequest(f"`filter` has more than {MOST_PARTS} conditions and groups of them.", param="filter")
 
     def _one(self, name: str, value: Any, at: str, level: int) -> str:
         if value is None:
@@ -106,9 +113,7 @@ class _Making:
         return _joined("&&", parts, True)
 
     def _condition(self, kind: Kind, column: str, operator: str, value: Any, at: str) -> str:
-        self._conditions += 1
-        if self._conditions > MOST_CONDITIONS:
-            raise BadRequest(f"`filter` has more than {MOST_CONDITIONS} conditions.", param="filter")
+        self._count()
         if value is None:
             raise BadRequest(f"`{at}` is null, which nothing equals: use `is: NULL`.", param=at)
         match operator:

@@ -28,9 +28,9 @@ from aurra.faces.graphql.limits import MOST_TOKENS
 LONGEST = 100_000
 """Characters of a document; what is longer belongs into its variables."""
 MOST_COMMENTS = 1_000
-MOST_KEPT = 500
-LONGEST_KEPT = 20_000
-"""Characters."""
+MOST_KEPT = 100
+LONGEST_KEPT = 8_000
+"""Characters; a parsed one takes some hundred times as many bytes."""
 MOST_ERRORS = 20
 CODE = "code"
 _ABORTED = "Validation aborted."

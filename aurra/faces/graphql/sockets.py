@@ -19,7 +19,7 @@ from litestar.handlers import WebsocketRouteHandler
 from aurra import rates
 from aurra.context import Caller, Service
 from aurra.errors import AurraError, BadRequest, Forbidden, NotAuthenticated, TooManyRequests, Unavailable
-from aurra.faces import auth, decoding, limits
+from aurra.faces import addresses, auth, decoding, limits
 from aurra.faces.graphql import executing
 from aurra.faces.graphql.documents import Documents
 from aurra.faces.graphql.executing import Asked, Outcome
@@ -137,12 +137,13 @@ class Connection:
     async def _authenticated(self, *, is_first: bool) -> Caller:
         """The caller, as its key is now."""
         try:
+            authenticating = auth.authenticate(self._service, self._header)
+            socket: Any = self._socket
             if is_first:
-                authenticating = auth.authenticate(self._service, self._header)
-                socket: Any = self._socket
                 self._caller = await limits.admitted(self._service, socket, authenticating, rates.GRAPHQL)
             else:
-                self._caller = await auth.authenticate(self._service, self._header)
+                self._caller = await authenticating
+                addresses.require_allowed(self._caller, socket, self._service.trusted_proxies)
         except NotAuthenticated as error:
             raise _Closed(_UNAUTHORIZED, error.code) from None
         except Forbidden as error:

@@ -200,7 +200,7 @@ async def test_text_is_compared_byte_by_byte_and_instants_by_time(filled: Accoun
         (f'{{topic: {{like: "{"x" * 201}"}}}}', "201 characters; 200 are allowed"),
         (f"{{id: {{in: {json.dumps(['x'] * 1001)}}}}}", "has 1001 values; 1000 are allowed"),
         ("{not: " * 10 + "{topic: {eq: \"x\"}}" + "}" * 10, "nested deeper than 10 levels"),
-        ("{or: [" + "{topic: {eq: \"x\"}}," * 101 + "]}", "more than 100 conditions"),
+        ("{or: [" + "{topic: {eq: \"x\"}}," * 101 + "]}", "more than 200 conditions and groups"),
         ("{freshness: {gt: 1}}", "unknown field 'freshness'"),
         ("{people: {eq: \"Kim\"}}", "unknown field 'eq'"),
         ("{id: {in: [null]}}", "Expected value of non-null type"),

@@ -44,10 +44,10 @@ async def test_depth_aliases_and_tokens_are_bounded(account: Account) -> None:
     ten = " ".join(f"a{number}: id" for number in range(10))
     spread = " ".join(f"t{number}: transactionsCollection(first: 1) {NODE % '...ten'}" for number in range(3))
     assert await refusal(account, f"fragment ten on TransactionNode {{ {ten} }} query {{ {spread} }}")
-    # `{ memoriesCollection(filter: {and: [` and what closes it are 17 tokens.
-    many = "{ memoriesCollection(filter: {and: [%s]}) { totalCount } }"
-    assert await data(account, many % ("{} " * 991))
-    assert "2000" in await refusal(account, many % ("{} " * 993))
+    # What stands around the list are 12 tokens.
+    many = "{ memoriesCollection(orderBy: [%s]) { totalCount } }"
+    assert await data(account, many % ("{} " * 994))
+    assert "2000" in await refusal(account, many % ("{} " * 995))
     assert "too many fields alike" in await refusal(account, "{ " + "__typename " * 1900 + "}")
     assert "100,000" in await refusal(account, "{ __typename } #" + "x" * 100_000)
 
