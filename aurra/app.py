@@ -15,7 +15,11 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 from aurra import __version__, jobs, networks, rates
 from aurra.context import Clock, Service, database_clock
 from aurra.errors import AurraError, BadRequest, CannotStart, NotFound, Unavailable
-from aurra.faces import documents, limits, rest
+from aurra.faces import documents, limits, receiving, rest
+from aurra.faces.graphql import serving as graphql
+from aurra.faces.graphql.documents import Documents
+from aurra.faces.graphql.schema import schema as graphql_schema
+from aurra.faces.graphql.sockets import Sockets
 from aurra.faces.mcp import door
 from aurra.faces.oauth import routes as oauth
 from aurra.faces.readiness import Readiness
@@ -112,14 +116,15 @@ async def _require_model(settings: Settings) -> None:
 def build_app(service: Service) -> Litestar:
     """The ASGI application over a running service."""
     readiness = Readiness(service)
+    parsed = Documents(graphql_schema())
 
     @get(["/health", "/health/live"], include_in_schema=False)
     async def live(request: AnyRequest) -> Response[bytes]:
-        return await rest.respond(request, lambda id_: _json({"status": "ok", "version": __version__}, id_))
+        return await receiving.respond(request, lambda id_: _json({"status": "ok", "version": __version__}, id_))
 
     @get("/health/ready", include_in_schema=False)
     async def ready(request: AnyRequest) -> Response[bytes]:
-        return await rest.respond(request, lambda id_: _ready(readiness, id_))
+        return await receiving.respond(request, lambda id_: _ready(readiness, id_))
 
     return Litestar(
         [
@@ -129,6 +134,8 @@ def build_app(service: Service) -> Litestar:
             *oauth.handlers(service),
             *documents.handlers(service),
             *rest.handlers(service, list(OPERATIONS.values())),
+            *graphql.handlers(service, parsed),
+            Sockets(service, parsed).handler(graphql.PATHS),
         ],
         openapi_config=None,
         logging_config=None,
@@ -156,7 +163,7 @@ async def _ready(readiness: Readiness, request_id: str) -> Response[bytes]:
 
 def _refused(request: AnyRequest, error: Exception) -> Response[bytes]:
     """What the framework itself refuses: a path that is not there, a method it does not have, a broken request."""
-    return rest.problem(_as_ours(request, error), rest.request_id_of(request))
+    return receiving.problem(_as_ours(request, error), receiving.request_id_of(request))
 
 
 def _as_ours(request: AnyRequest, error: Exception) -> AurraError:

@@ -176,6 +176,38 @@ class StoredModels:
         self._known.pop(company_id, None)
 
 
+class Watch:
+    """The newest transaction of an account that somebody follows, as far as this process knows."""
+
+    def __init__(self) -> None:
+        self.newest = 0
+        self.moved = asyncio.Event()
+        """Set when there is a newer one; and then another event takes its place."""
+        self.look = asyncio.Event()
+        """Asks for a look at once."""
+        self.followers = 0
+        self.task: asyncio.Task[None] | None = None
+
+    def saw(self, newest: int) -> None:
+        """Wakes all followers where there is a newer transaction."""
+        if newest > self.newest:
+            self.newest = newest
+            moved, self.moved = self.moved, asyncio.Event()
+            moved.set()
+
+
+class News:
+    """Accounts of which somebody follows the transactions."""
+
+    def __init__(self) -> None:
+        self.watches: dict[UUID, Watch] = {}
+
+    def tell(self, company_id: UUID) -> None:
+        """This process committed something: whoever follows the account sees it at once."""
+        if (watch := self.watches.get(company_id)) is not None:
+            watch.look.set()
+
+
 class Service(msgspec.Struct, kw_only=True):
     """The parts of a running service; made once by `app.py`."""
 
@@ -201,6 +233,7 @@ class Service(msgspec.Struct, kw_only=True):
     breaker: Breaker = msgspec.field(default_factory=Breaker)
     bulkhead: Bulkhead = msgspec.field(default_factory=Bulkhead)
     limiter: Limiter = msgspec.field(default_factory=Limiter)
+    news: News = msgspec.field(default_factory=News)
     writers: dict[UUID, deque[Any]] = msgspec.field(default_factory=dict)
     """The writes of each account that wait for a commit, while one is under way."""
     tasks: set[asyncio.Task[None]] = msgspec.field(default_factory=set)

@@ -89,6 +89,17 @@ class ApiKeyCursor(msgspec.Struct, frozen=True, array_like=True):
     key_id: str
 
 
+class CollectionCursor(msgspec.Struct, frozen=True, array_like=True):
+    """A place in a collection, the order that it is a place in, and the moment that all pages are read at."""
+
+    collection: str
+    parent: str
+    order: str
+    key: str
+    number: int
+    as_of: dt.datetime | None
+
+
 class UsageCursor(msgspec.Struct, frozen=True, array_like=True):
     """Where a page of usage ended, the span, and the transaction that all pages are read at."""
 

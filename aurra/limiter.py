@@ -91,7 +91,7 @@ class _Line:
         at = self.leased.seen_at.timestamp() + now - self.seen
         full = self.leased.full_at.timestamp() if self.leased.full_at else at
         return Standing(
-            name="key" if self.key else "account",
+            name=rates.name_of(self.key),
             per_minute=self.leased.per_minute,
             remaining=(self.leased.remaining or 0) + self.unused,
             reset_at=max(full, at),
@@ -109,7 +109,7 @@ class _Account:
     def line(self, key: str) -> _Line:
         if key not in self.lines and len(self.lines) >= _MOST:
             # What was held of the others comes back by itself.
-            self.lines = {name: line for name, line in self.lines.items() if not name}
+            self.lines = {name: line for name, line in self.lines.items() if name in rates.BUCKETS}
         return self.lines.setdefault(key, _Line(key))
 
 
@@ -122,10 +122,12 @@ class Limiter:
         self._accounts: dict[UUID, _Account] = {}
         self._networks: dict[Network, float] = {}
 
-    async def admit(self, database: Database, company_id: UUID, key_id: str, clock: dt.datetime | None) -> Admission:
-        """Whether a request of the key is let through, and where it stands. Raises Unavailable."""
+    async def admit(
+        self, database: Database, company_id: UUID, key_id: str, clock: dt.datetime | None, bucket: str = ""
+    ) -> Admission:
+        """Whether a request of the key is let through, and where it stands in a bucket. Raises Unavailable."""
         account = self._account(company_id)
-        lines = [account.line(key_id), account.line("")]
+        lines = [account.line(bucket + key_id), account.line(bucket)]
         for line in lines:
             line.ask(self._ticks())
         if (known := self._known(lines)) is None:

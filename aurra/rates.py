@@ -20,8 +20,25 @@ LEASE = 5_000_000
 """For how long a process may spend what it holds."""
 KNOWN = 2_000_000
 """For how long a process believes that nothing is left, or that there is no limit: a new plan is noticed then."""
+GRAPHQL = "graphql:"
+"""Before a key's id, or alone for an account: requests to GraphQL, which count apart from all others."""
+BUCKETS = ("", GRAPHQL)
+MOST_GRAPHQL = (100, 1_000)
+"""Of a key and of an account, requests a minute to GraphQL at most, where the plan has a limit."""
 MOST_FAILURES = 20
 """Failed authentications of a network at once, and in each minute after."""
+
+
+def limit_of(line: str, of_key: int | None, of_account: int | None) -> int | None:
+    """Requests a minute of a line, of the plan's limits; where the plan has none, GraphQL has none either."""
+    limit, most = (of_account, MOST_GRAPHQL[1]) if line in BUCKETS else (of_key, MOST_GRAPHQL[0])
+    return min(limit, most) if limit is not None and line.startswith(GRAPHQL) else limit
+
+
+def name_of(line: str) -> str:
+    """What answers call a line."""
+    kind = "account" if line in BUCKETS else "key"
+    return f"graphql-{kind}" if line.startswith(GRAPHQL) else kind
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -95,7 +112,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """Where a caller stands with one limit, as its answers tell. Seconds."""
 
     name: str
-    """`key` or `account`."""
+    """`key` or `account`; `graphql-key` or `graphql-account`."""
     per_minute: int | None
     """None is no limit."""
     remaining: int

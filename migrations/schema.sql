@@ -147,7 +147,12 @@ DECLARE
   held bigint;
   free bigint;
 BEGIN
-  SELECT CASE WHEN key = '' THEN p.account_requests_per_minute ELSE p.key_requests_per_minute END INTO per_minute
+  SELECT CASE WHEN key = '' THEN p.account_requests_per_minute
+              WHEN key NOT LIKE 'graphql:%' THEN p.key_requests_per_minute
+              -- Of a null, `least` takes the other: where the plan has no limit there is none here either.
+              WHEN key = 'graphql:' AND p.account_requests_per_minute IS NOT NULL THEN least(p.account_requests_per_minute, 1000)
+              WHEN key <> 'graphql:' AND p.key_requests_per_minute IS NOT NULL THEN least(p.key_requests_per_minute, 100)
+         END INTO per_minute
   FROM account a JOIN plan p ON p.plan = a.plan WHERE a.company_id = account;
   seen_at := coalesce(clock, clock_timestamp());
   IF per_minute IS NULL THEN

@@ -16,7 +16,7 @@ from litestar import Request, Response
 from litestar.handlers import HTTPRouteHandler
 
 from aurra.errors import NotFound
-from aurra.faces import rest
+from aurra.faces import receiving
 
 AnyRequest = Request[Any, Any, Any]
 FILES = Path(__file__).parent / "assets"
@@ -55,7 +55,7 @@ def handlers() -> list[HTTPRouteHandler]:
     """The route of all assets."""
 
     async def asset(request: AnyRequest) -> Response[bytes]:
-        return await rest.respond(request, lambda id_: _answer(request, id_))
+        return await receiving.respond(request, lambda id_: _answer(request, id_))
 
     return [
         HTTPRouteHandler("/assets/{name:path}", http_method=["GET", "HEAD"], name="asset", include_in_schema=False)(

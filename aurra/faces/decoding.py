@@ -50,6 +50,21 @@ def decode(op: Operation, body: bytes, path: Mapping[str, str], query: Mapping[s
         raise _too_deep() from None
 
 
+def json_object(body: bytes) -> dict[str, Any]:
+    """The JSON object of a body that is no operation's own. Raises BadRequest for what is no JSON, too deep, or holds
+    text that cannot be stored; Unprocessable for JSON that is no object."""
+    try:
+        _require_shallow(body)
+        given = _object(body)
+        if b"\\u0000" in body or b"\0" in body:
+            texts.require_storable(given)
+    except msgspec.ValidationError as error:
+        raise _unprocessable(str(error)) from None
+    except RecursionError:
+        raise _too_deep() from None
+    return given
+
+
 def _object(body: bytes) -> dict[str, Any]:
     """The body's JSON object."""
     try:

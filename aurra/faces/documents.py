@@ -12,7 +12,7 @@ from litestar import Request, Response
 from litestar.handlers import HTTPRouteHandler
 
 from aurra.context import Service
-from aurra.faces import assets, guide, openapi, rest
+from aurra.faces import assets, guide, openapi, receiving
 from aurra.faces.index import index
 from aurra.store import plans
 from aurra.store.plans import PlanRow
@@ -124,7 +124,7 @@ def _at_once(made: Callable[[], Page]) -> Callable[[], Awaitable[Page]]:
 
 def _route(paths: list[str], make: Callable[[], Awaitable[Page]]) -> HTTPRouteHandler:
     async def document(request: AnyRequest) -> Response[bytes]:
-        return await rest.respond(request, lambda id_: _respond(request, make, id_))
+        return await receiving.respond(request, lambda id_: _respond(request, make, id_))
 
     return HTTPRouteHandler(paths, http_method=["GET", "HEAD"], name=f"document {paths[0]}", include_in_schema=False)(
         document

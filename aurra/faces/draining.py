@@ -28,6 +28,8 @@ _QUIET_SECONDS = 0.3
 _DRAIN_SECONDS = 20
 """For what was begun; with the notice, 25."""
 _HANDSHAKE_SECONDS = 0.1
+_LONGEST_MESSAGE = 1024 * 1024
+"""Bytes of one message of a WebSocket."""
 
 
 class Server(uvicorn.Server):
@@ -39,6 +41,9 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 http=LimitedProtocol,
+                ws="websockets-sansio",
+                ws_max_size=_LONGEST_MESSAGE,
+                ws_per_message_deflate=False,
                 log_config=None,
                 log_level="warning",
                 access_log=False,

@@ -23,8 +23,11 @@ _ASKED = "was_asked"
 _OPEN = "/health"
 
 
-async def admitted(service: Service, request: AnyRequest, authenticating: Awaitable[Caller]) -> Caller:
-    """The caller, if it is one and within its limits. Raises NotAuthenticated, or TooManyRequests.
+async def admitted(
+    service: Service, request: AnyRequest, authenticating: Awaitable[Caller], bucket: str = ""
+) -> Caller:
+    """The caller, if it is one and within its limits, of which each bucket has its own. Raises NotAuthenticated, or
+    TooManyRequests.
 
     A key that is good is let through however often others failed from its address: many share one.
     """
@@ -36,12 +39,13 @@ async def admitted(service: Service, request: AnyRequest, authenticating: Awaita
     except (NotAuthenticated, Forbidden):
         await count_failure(service, request)
         raise
-    await _admit(service, request.scope, caller)
+    await admit(service, request.scope, caller, bucket)
     return caller
 
 
-async def _admit(service: Service, scope: Any, caller: Caller) -> None:
-    admission = await service.limiter.admit(service.database, caller.company_id, caller.key_id, service.clock())
+async def admit(service: Service, scope: Any, caller: Caller, bucket: str = "") -> None:
+    """Counts a request of a known caller. Raises TooManyRequests."""
+    admission = await service.limiter.admit(service.database, caller.company_id, caller.key_id, service.clock(), bucket)
     scope["state"][_TOLD] = rates.headers(_shown(admission.standings, caller))
     if admission.retry_after is not None:
         raise TooManyRequests(

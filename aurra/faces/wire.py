@@ -40,6 +40,8 @@ class LimitedProtocol(HttpToolsProtocol):
     _was_asked = False
     _awaits: Literal["head", "body", "nothing"] = "head"
     _head_bytes = 0
+    _is_handed_over = False
+    """Whether the connection is a WebSocket's now."""
     _arrival: asyncio.TimerHandle | None = None
     _departure: asyncio.TimerHandle | None = None
 
@@ -62,6 +64,13 @@ class LimitedProtocol(HttpToolsProtocol):
         if isinstance(self.server_state, WireState) and self.server_state.is_ending:
             self.close_after_answer()
 
+    def handle_websocket_upgrade(self) -> None:
+        """From here on the connection has another protocol, and none of the times of this one."""
+        self._is_handed_over = True
+        self._stop_arrival()
+        self._stop_departure()
+        super().handle_websocket_upgrade()
+
     def on_message_complete(self) -> None:
         """All of it is there."""
         self._awaits = "nothing"
@@ -71,7 +80,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Counts what belongs to a head that is not complete yet."""
         super().data_received(data)
-        if self._awaits == "body" or self.transport.is_closing():
+        if self._awaits == "body" or self._is_handed_over or self.transport.is_closing():
             return
         # Line ends between two requests begin none, and are waited for as little.
         if self._awaits == "nothing" and not self._is_idle:
@@ -114,7 +123,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def close_after_answer(self) -> None:
         """The answer under way, if there is one, is the connection's last."""
-        if self._was_asked and not self.cycle.response_complete:
+        if self._was_asked and self.cycle and not self.cycle.response_complete:
             self.cycle.keep_alive = False
 
     def shutdown(self) -> None:

@@ -54,10 +54,10 @@ async def list_keys(ctx: Context, request: ApiKeyList) -> ApiKeyPage:
     after = cursor and (cursor.at, cursor.key_id)
     async with ctx.database.read(ctx.company_id) as tx:
         rows = await api_keys.list_page(tx, tenant_id=ctx.caller.tenant_id, after=after, limit=limit + 1)
-        now = await _now(ctx, tx)
+        now = await instant_of(ctx, tx)
     page, last = paging.cut(rows, limit)
     return ApiKeyPage(
-        api_keys=[_shown(row, now) for row in page],
+        api_keys=[shown_key(row, now) for row in page],
         has_more=last is not None,
         next_cursor=last and paging.cursor_to(ctx, ApiKeyCursor(last.created_at, last.key_id)),
     )
@@ -68,7 +68,7 @@ async def get_key(ctx: Context, request: ApiKeyGet) -> ApiKeyFound:
     """One key, without its secret."""
     async with ctx.database.read(ctx.company_id) as tx:
         row = await api_keys.find(tx, request.key_id) if keys.is_key_id(request.key_id) else None
-        return ApiKeyFound(api_key=_shown(_visible(ctx, row), await _now(ctx, tx)))
+        return ApiKeyFound(api_key=shown_key(_visible(ctx, row), await instant_of(ctx, tx)))
 
 
 @operation(
@@ -111,7 +111,7 @@ async def update_key(ctx: Context, request: ApiKeyChange) -> ApiKeyFound:
     """
     async with ctx.database.begin(ctx.company_id) as tx:
         own, row = await _lock(ctx, tx, request.key_id)
-        at = await _now(ctx, tx)
+        at = await instant_of(ctx, tx)
         if row.revoked_at is not None:
             raise Conflict("This key was revoked.", code="key_has_ended")
         terms = key_terms.changed(row.terms, request, at)
@@ -120,7 +120,7 @@ async def update_key(ctx: Context, request: ApiKeyChange) -> ApiKeyFound:
         changed = _there(await api_keys.find(tx, row.key_id))
     fields = [name for name in Terms.__struct_fields__ if getattr(terms, name) != getattr(row.terms, name)]
     _tell(ctx, "a key was changed", row.key_id, fields=fields)
-    return ApiKeyFound(api_key=_shown(changed, at))
+    return ApiKeyFound(api_key=shown_key(changed, at))
 
 
 @operation(
@@ -135,12 +135,12 @@ async def revoke_key(ctx: Context, request: ApiKeyRevoke) -> ApiKeyFound:
     """Refuses a key from now on: at once in this process, within five seconds in others. It stays in the list."""
     async with ctx.database.begin(ctx.company_id) as tx:
         _, row = await _lock(ctx, tx, request.key_id)
-        at = await _now(ctx, tx)
+        at = await instant_of(ctx, tx)
         await api_keys.revoke(tx, row.key_id, at)
         revoked = _there(await api_keys.find(tx, row.key_id))
     if row.revoked_at is None:
         _tell(ctx, "a key was revoked", row.key_id)
-    return ApiKeyFound(api_key=_shown(revoked, at))
+    return ApiKeyFound(api_key=shown_key(revoked, at))
 
 
 @operation(
@@ -187,13 +187,13 @@ async def _make_secret(
     with writing.in_flight(ctx, print_):
         async with ctx.database.begin(ctx.company_id) as tx:
             own = (await _lock(ctx, tx, of))[0] if of else await _own(ctx, tx)
-            at = await _now(ctx, tx)
+            at = await instant_of(ctx, tx)
             if print_ is not None:
                 await _claim(tx, print_, key.key_id, at)
             made = await make(tx, own, at)
             row = _there(await api_keys.find(tx, key.key_id))
     _tell(ctx, "a key was rotated" if of else "a key was made", row.key_id)
-    return ApiKeyMade(key=made.raw, signing_secret=made.signing_secret, api_key=_shown(row, at))
+    return ApiKeyMade(key=made.raw, signing_secret=made.signing_secret, api_key=shown_key(row, at))
 
 
 async def _claim(tx: Transaction, print_: Fingerprint, key_id: str, at: dt.datetime) -> None:
@@ -236,7 +236,7 @@ async def _own(ctx: Context, tx: Transaction) -> ApiKeyRow:
 
 async def _checked(ctx: Context, tx: Transaction, own: ApiKeyRow | None) -> ApiKeyRow:
     """The caller's own key, if it may still change keys."""
-    if own is None or own.has_ended(await _now(ctx, tx)):
+    if own is None or own.has_ended(await instant_of(ctx, tx)):
         raise NotAuthenticated("This key was revoked, or has expired, a moment ago.", code="revoked_key")
     if not await api_keys.is_secret_of(tx, own.key_id, ctx.caller.secret_hash):
         raise Forbidden("This is the key's old secret; it changes no keys.", code="outgoing_secret")
@@ -264,7 +264,8 @@ def _there(row: ApiKeyRow | None) -> ApiKeyRow:
     return row
 
 
-async def _now(ctx: Context, tx: Transaction) -> dt.datetime:
+async def instant_of(ctx: Context, tx: Transaction) -> dt.datetime:
+    """The instant that keys are looked at."""
     return ctx.service.clock() or await accounts.now(tx)
 
 
@@ -274,7 +275,8 @@ def _tell(ctx: Context, event: str, key_id: str, **more: object) -> None:
     log.info(event, account=str(ctx.company_id), key=key_id, by=ctx.caller.key_id, request_id=ctx.request_id, **more)
 
 
-def _shown(row: ApiKeyRow, now: dt.datetime) -> ApiKey:
+def shown_key(row: ApiKeyRow, now: dt.datetime) -> ApiKey:
+    """A key without its secrets, as it stands at an instant."""
     state = "revoked" if row.revoked_at else "expired" if row.has_ended(now) else "active"
     overlaps = row.previous_until is not None and row.previous_until > now and state == "active"
     return ApiKey(

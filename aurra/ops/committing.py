@@ -177,6 +177,7 @@ async def _commit_together(writes: Sequence[Write]) -> None:
     for outcome in outcomes:
         outcome.tell()
     ctx = writes[0].ctx
+    ctx.service.news.tell(ctx.company_id)
     growing.note(ctx.service, ctx.company_id, [row.tenant_id for outcome in outcomes for row in outcome.opened])
 
 

@@ -117,7 +117,7 @@ async def list_conversations(ctx: Context, request: ConversationList) -> Convers
         )
     page, last = paging.cut(rows, limit)
     return ConversationPage(
-        conversations=[_conversation(row) for row in page],
+        conversations=[shown_conversation(row) for row in page],
         has_more=last is not None,
         next_cursor=last and _next_page(ctx, last, moment),
         transaction=moment.transaction,
@@ -135,7 +135,9 @@ async def get(ctx: Context, request: ConversationGet) -> ConversationFound:
         row = await conversations.find(tx, moment.number, moment.at, moment.valid_at, tenant, session)
     if row is None:
         raise checks.missing("conversation")
-    return ConversationFound(conversation=_conversation(row), transaction=moment.transaction, as_of=moment.shown_as_of)
+    return ConversationFound(
+        conversation=shown_conversation(row), transaction=moment.transaction, as_of=moment.shown_as_of
+    )
 
 
 @operation(
@@ -165,7 +167,7 @@ async def messages(ctx: Context, request: ConversationMessages) -> ConversationM
     return ConversationMessagesPage(
         session_id=session,
         messages=[
-            _message(row, position, _made(of_turn.get(row.id, ()), moment))
+            shown_message(row, position, shown_made(of_turn.get(row.id, ()), moment))
             for position, row in enumerate(rows[:limit], first)
         ],
         has_more=has_more,
@@ -369,7 +371,8 @@ def _session(session_id: str) -> str:
     return session_id
 
 
-def _conversation(row: ConversationRow) -> Conversation:
+def shown_conversation(row: ConversationRow) -> Conversation:
+    """A conversation as lists show it."""
     return Conversation(
         session_id=row.session_id,
         tenant_id=row.tenant_id or None,
@@ -386,7 +389,8 @@ def _conversation(row: ConversationRow) -> Conversation:
     )
 
 
-def _message(row: TurnRow, position: int, made: list[TurnMemory]) -> ConversationMessage:
+def shown_message(row: TurnRow, position: int, made: list[TurnMemory]) -> ConversationMessage:
+    """A turn as it was said, with what was made of it."""
     return ConversationMessage(
         id=row.message_id,
         role=row.role,
@@ -400,7 +404,7 @@ def _message(row: TurnRow, position: int, made: list[TurnMemory]) -> Conversatio
     )
 
 
-def _made(rows: Sequence[MadeRow], moment: Moment) -> list[TurnMemory]:
+def shown_made(rows: Sequence[MadeRow], moment: Moment) -> list[TurnMemory]:
     """Each memory once: by the piece that holds the moment's instant, else the latest begun, else the first to come."""
     return [_turn_memory(list(pieces), moment) for _, pieces in itertools.groupby(rows, key=lambda row: row.memory_id)]
 

@@ -56,7 +56,7 @@ async def versions(ctx: Context, request: MemoryGet) -> Versions:
         rows = await stated(tx, moment.number, [row.version for row in found])
     return Versions(
         memory_id=str(identity.id),
-        versions=[_version(row) for row in rows],
+        versions=[shown_version(row) for row in rows],
         transaction=moment.transaction,
         as_of=moment.shown_as_of,
     )
@@ -83,7 +83,7 @@ async def list_transactions(ctx: Context, request: TransactionList) -> Transacti
         entries = await reasons.told(ctx, tx, entries)
     page, last = paging.cut(entries, limit)
     return TransactionPage(
-        transactions=[_entry(row) for row in page],
+        transactions=[shown_entry(row) for row in page],
         has_more=last is not None,
         next_cursor=last and _next(ctx, last, moment, is_ascending=is_ascending),
         transaction=moment.transaction,
@@ -254,7 +254,8 @@ def _next(ctx: Context, last: EntryRow, moment: Moment, *, is_ascending: bool) -
     return paging.cursor_to(ctx, TransactionCursor(last.id, is_ascending, moment.number, moment.as_of))
 
 
-def _entry(row: EntryRow) -> TransactionEntry:
+def shown_entry(row: EntryRow) -> TransactionEntry:
+    """A ledger's entry as lists show it."""
     return TransactionEntry(
         id=row.id,
         at=instants.show(row.at),
@@ -270,7 +271,8 @@ def _entry(row: EntryRow) -> TransactionEntry:
     )
 
 
-def _version(row: StatedRow) -> Version:
+def shown_version(row: StatedRow) -> Version:
+    """A version with what it says."""
     return Version(
         version=str(row.version),
         decision=row.text,

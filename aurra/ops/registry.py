@@ -141,7 +141,7 @@ async def call(ctx: Context, op: Operation, request: Request) -> Answer:
 
 
 def require_may(caller: Caller, op: Operation) -> None:
-    """Returns when the caller's key is for this operation.
+    """Returns when the caller may use an operation, and so may see what it shows.
 
     Raises Forbidden without its scope, and for a key with a ceiling where the operation does not keep it.
     """

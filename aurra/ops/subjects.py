@@ -57,7 +57,7 @@ async def list_subjects(ctx: Context, request: SubjectList) -> SubjectPage:
         )
     page, last = paging.cut(rows, limit)
     return SubjectPage(
-        subjects=[_subject(row) for row in page],
+        subjects=[shown_subject(row) for row in page],
         has_more=last is not None,
         next_cursor=last and _next(ctx, last, moment),
         transaction=moment.transaction,
@@ -182,7 +182,8 @@ def _key(subject: str) -> str:
     return texts.comparable(subject)
 
 
-def _subject(row: SubjectRow) -> Subject:
+def shown_subject(row: SubjectRow) -> Subject:
+    """A subject as lists show it."""
     return Subject(
         subject=row.subject,
         external_id=row.external_id,

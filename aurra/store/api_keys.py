@@ -1,7 +1,7 @@
 """Keys of one account: reading and changing them. A secret is stored as its hash and nothing else."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -66,6 +66,11 @@ async def list_page(
 async def find(tx: Transaction, key_id: str) -> ApiKeyRow | None:
     """One key."""
     return await tx.row(_Q["find"], ApiKeyRow, key_id=key_id)
+
+
+async def several(tx: Transaction, key_ids: Sequence[str], tenant_id: str | None) -> list[ApiKeyRow]:
+    """The keys of these ids, in no order; with a tenant, those that are pinned to it."""
+    return await tx.rows(_Q["several"], ApiKeyRow, key_ids=key_ids, tenant_id=tenant_id)
 
 
 async def lock(tx: Transaction, key_id: str, *, held: str | None = None) -> dict[str, ApiKeyRow]:

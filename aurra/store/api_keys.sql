@@ -20,6 +20,12 @@ SELECT {columns}
 FROM api_key
 WHERE company_id = :company_id AND key_id = :key_id
 
+-- name: several -> ApiKeyRow
+-- Some keys; of one tenant's, or of all.
+SELECT {columns}
+FROM api_key
+WHERE company_id = :company_id AND key_id = ANY(:key_ids::text[]) AND (:tenant_id::text IS NULL OR tenant_id = :tenant_id)
+
 -- name: lock -> ApiKeyRow
 -- One key, to change it: nobody else changes it until the transaction ends.
 SELECT {columns}

@@ -42,6 +42,10 @@ class TurnRow(msgspec.Struct, frozen=True):
     metadata: str | None
 
 
+class SessionTurnRow(TurnRow, frozen=True):
+    session_id: str
+
+
 class MadeRow(msgspec.Struct, frozen=True):
     """A believed piece of a memory that was made from a turn."""
 
@@ -110,6 +114,20 @@ async def find(
     )
 
 
+async def several(
+    tx: Transaction,
+    number: int,
+    at: dt.datetime,
+    valid_at: dt.datetime | None,
+    tenant_id: str,
+    sessions: Sequence[str],
+) -> list[ConversationRow]:
+    """The conversations of the sessions that were there at the transaction's instant, in no order."""
+    return await tx.rows(
+        _Q["several"], ConversationRow, tx=number, at=at, valid_at=valid_at, tenant_id=tenant_id, sessions=sessions
+    )
+
+
 async def is_there(tx: Transaction, at: dt.datetime, tenant_id: str, session_id: str) -> bool:
     """Whether the conversation was there at the instant."""
     row = await tx.row(_Q["is_there"], There, at=at, tenant_id=tenant_id, session_id=session_id)
@@ -122,6 +140,15 @@ async def turns(
     """Up to `limit` turns after one, as told by the transaction, in the order in which they were told."""
     return await tx.rows(
         _Q["turns"], TurnRow, tx=number, tenant_id=tenant_id, session_id=session_id, after=after, limit=limit
+    )
+
+
+async def first_turns(
+    tx: Transaction, number: int, tenant_id: str, sessions: Sequence[str], *, limit: int
+) -> list[SessionTurnRow]:
+    """Up to `limit` turns of each session, as told by the transaction, in the order in which they were told."""
+    return await tx.rows(
+        _Q["first_turns"], SessionTurnRow, tx=number, tenant_id=tenant_id, sessions=sessions, limit=limit
     )
 
 

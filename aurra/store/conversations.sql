@@ -80,6 +80,19 @@ WITH page AS MATERIALIZED (
   ORDER BY c.tenant_id, c.session_id),
 {counted}
 
+-- name: several -> ConversationRow
+-- Those of some sessions that were there at an instant.
+WITH page AS MATERIALIZED (
+  SELECT c.session_id, c.tenant_id, l.channel, l.external_id, l.uri, l.metadata, c.created_at
+  FROM unnest(:sessions::text[]) AS asked(id)
+  CROSS JOIN LATERAL (
+    SELECT c.session_id, c.tenant_id, c.channel, c.external_id, c.uri, c.metadata, c.created_at FROM conversation c
+    WHERE c.company_id = :company_id AND c.tenant_id = :tenant_id AND c.session_id BETWEEN asked.id AND asked.id
+      AND c.created_at <= :at
+    ORDER BY c.tenant_id, c.session_id) AS c
+  {labelled}),
+{counted}
+
 -- name: is_there -> There
 -- Whether the conversation was there at an instant.
 SELECT EXISTS (
@@ -94,6 +107,17 @@ WHERE o.company_id = :company_id AND o.tenant_id = :tenant_id AND o.session_id B
   AND o.tx <= :tx AND (:after::uuid IS NULL OR o.id > :after)
 ORDER BY o.tenant_id, o.session_id, o.id
 LIMIT :limit
+
+-- name: first_turns -> SessionTurnRow
+-- The first turns of some conversations, told by a transaction, in the order in which they were told.
+SELECT o.id, o.message_id, o.role, o.name, o.text, o.said_at, o.uri, o.metadata::text AS metadata, asked.id AS session_id
+FROM unnest(:sessions::text[]) AS asked(id)
+CROSS JOIN LATERAL (
+  SELECT o.id, o.message_id, o.role, o.name, o.text, o.said_at, o.uri, o.metadata FROM source o
+  WHERE o.company_id = :company_id AND o.tenant_id = :tenant_id AND o.session_id BETWEEN asked.id AND asked.id AND o.tx <= :tx
+  ORDER BY o.tenant_id, o.session_id, o.id
+  LIMIT :limit) AS o
+ORDER BY asked.id, o.id
 
 -- name: made_of -> MadeRow
 -- The believed pieces of every memory that was made from some turns, in the order in which they were made.

@@ -76,18 +76,22 @@ async def entries_after(
     tx: Transaction, after: int, number: int, tenant_id: str | None, *, limit: int
 ) -> list[EntryRow]:
     """Transactions after a number and up to another, oldest first; of a tenant, only those that touched it."""
-    scope = _scope(tx, tenant_id)
-    return await tx.rows(_Q["entries_after"], EntryRow, after=after, tx=number, limit=limit, **scope)
+    return await tx.rows(_Q["entries_after"], EntryRow, after=after, tx=number, limit=limit, **scope(tx, tenant_id))
 
 
 async def entries_before(tx: Transaction, number: int, tenant_id: str | None, *, limit: int) -> list[EntryRow]:
     """Transactions up to a number, newest first; of a tenant, only those that touched it."""
-    return await tx.rows(_Q["entries_before"], EntryRow, tx=number, limit=limit, **_scope(tx, tenant_id))
+    return await tx.rows(_Q["entries_before"], EntryRow, tx=number, limit=limit, **scope(tx, tenant_id))
 
 
 async def find_entry(tx: Transaction, number: int, tenant_id: str | None) -> EntryRow | None:
     """One transaction; of a tenant, only if it touched it."""
-    return await tx.row(_Q["entry"], EntryRow, id=number, **_scope(tx, tenant_id))
+    return await tx.row(_Q["entry"], EntryRow, id=number, **scope(tx, tenant_id))
+
+
+async def several(tx: Transaction, numbers: Sequence[int], tenant_id: str | None) -> list[EntryRow]:
+    """The transactions of these numbers, in no order; of a tenant, only those that touched it."""
+    return await tx.rows(_Q["several"], EntryRow, ids=numbers, **scope(tx, tenant_id))
 
 
 async def opened_and_closed(tx: Transaction, number: int, tenant_id: str | None) -> list[TouchedRow]:
@@ -129,10 +133,11 @@ async def shared(tx: Transaction, numbers: Collection[int], tenant_id: str) -> s
     """Which of the transactions touched another tenant than this one."""
     if not numbers:
         return set()
-    rows = await tx.rows(_Q["shared"], Number, ids=sorted(numbers), **_scope(tx, tenant_id))
+    rows = await tx.rows(_Q["shared"], Number, ids=sorted(numbers), **scope(tx, tenant_id))
     return {row.number for row in rows}
 
 
-def _scope(tx: Transaction, tenant_id: str | None) -> dict[str, str | bytes | None]:
+def scope(tx: Transaction, tenant_id: str | None) -> dict[str, str | bytes | None]:
+    """What statements about a tenant's transactions, or with None about all, are run with."""
     digest = None if tenant_id is None else texts.tenant_digest(tx.company_id, tenant_id)
     return {"tenant_id": tenant_id, "digest": digest}

@@ -49,6 +49,11 @@ LIMIT :limit
 {entry}
 WHERE t.company_id = :company_id AND t.id = :id AND {touched}
 
+-- name: several -> EntryRow
+-- Some transactions, as far as they touched the tenant.
+{entry}
+WHERE t.company_id = :company_id AND t.id = ANY(:ids::bigint[]) AND {touched}
+
 -- name: opened_and_closed -> TouchedRow
 -- The versions that a transaction opened, then those it closed: of all tenants, or of one.
 SELECT w.version, w.is_opened

@@ -109,6 +109,10 @@ class VersionRow(msgspec.Struct, frozen=True):
     replaced_by: UUID | None
 
 
+class MemoryVersionRow(VersionRow, frozen=True):
+    memory_id: UUID
+
+
 class LanePiece(msgspec.Struct, frozen=True):
     version: UUID
     memory_id: UUID
@@ -203,6 +207,15 @@ async def pieces(
 async def versions_of(tx: Transaction, number: int, memory_id: UUID) -> list[VersionRow]:
     """Every version begun at or before the transaction."""
     return await tx.rows(_Q["versions_of"], VersionRow, tx=number, memory_id=memory_id)
+
+
+async def versions_of_several(
+    tx: Transaction, number: int, memories: Sequence[UUID], tenant_id: str | None, *, limit: int
+) -> list[MemoryVersionRow]:
+    """Up to `limit` versions of each memory begun at or before the transaction, memory by memory."""
+    return await tx.rows(
+        _Q["versions_of_several"], MemoryVersionRow, tx=number, memories=memories, tenant_id=tenant_id, limit=limit
+    )
 
 
 async def believed_in_lane(tx: Transaction, number: int, lane: UUID) -> list[LanePiece]:

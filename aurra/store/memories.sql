@@ -112,6 +112,24 @@ FROM version v
 WHERE v.company_id = :company_id AND v.memory_id = :memory_id AND v.tx_from <= :tx
 ORDER BY v.tx_from, lower(v.valid)
 
+-- name: versions_of_several -> MemoryVersionRow
+-- Versions of some memories begun at or before a transaction, of each the first so many in the order of belief, then of
+-- validity; of one tenant's, or of all.
+SELECT v.id AS version, v.valid_from, v.valid_to, v.tx_from, v.tx_from_at, v.tx_to, v.tx_to_at, v.op, v.superseded_by,
+       v.replaced_by, asked.id AS memory_id
+FROM unnest(:memories::uuid[]) AS asked(id)
+CROSS JOIN LATERAL (
+  SELECT v.id, lower(v.valid) AS valid_from, upper(v.valid) AS valid_to, v.tx_from, v.tx_from_at,
+         CASE WHEN v.tx_to <= :tx THEN v.tx_to END AS tx_to,
+         CASE WHEN v.tx_to <= :tx THEN v.tx_to_at END AS tx_to_at,
+         v.op, v.superseded_by, CASE WHEN v.tx_to <= :tx THEN v.replaced_by END AS replaced_by
+  FROM version v
+  WHERE v.company_id = :company_id AND v.memory_id = asked.id AND v.tx_from <= :tx
+    AND (:tenant_id::text IS NULL OR v.tenant_id = :tenant_id)
+  ORDER BY v.tx_from, lower(v.valid)
+  LIMIT :limit) AS v
+ORDER BY asked.id, v.tx_from, v.valid_from
+
 -- name: believed_in_lane -> LanePiece
 -- What a lane holds at a transaction, in valid order.
 SELECT v.id AS version, v.memory_id, lower(v.valid) AS valid_from, upper(v.valid) AS valid_to, v.superseded_by

@@ -2,8 +2,8 @@
 
 A statement begins with `-- name: do_something -> RowStruct` (or without an arrow when it returns nothing), is
 explained by the comment under it, and names its parameters `:like_this`. `-- fragment: part` is text that statements
-of the same file include as `{part}`. Columns come in the order of the Struct's fields; a test
-prepares every statement against the migrated schema and compares.
+and fragments of the same file include as `{part}`, those of other files as `{noun.part}`. Columns come in the order of
+the Struct's fields; a test prepares every statement against the migrated schema and compares.
 """
 
 import re
@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 _NAME = re.compile(r"^-- (name|fragment): (\w+)(?: -> (\w+))?\s*$", re.MULTILINE)
-_INCLUDE = re.compile(r"{(\w+)}")
+_INCLUDE = re.compile(r"{(?:(\w+)\.)?(\w+)}")
 _TOKEN = re.compile(r"'(?:[^']|'')*'|--[^\n]*|::\w+|(?<![:\w]):([a-z_]\w*)")
 
 
@@ -28,15 +28,34 @@ class Query(msgspec.Struct, frozen=True):
 
 def parse(text: str) -> list[Query]:
     """All statements of one file, in order."""
+    fragments = {mark[2]: body.strip() for mark, body in _parts(text) if mark[1] == "fragment"}
+    return [_query(mark[2], mark[3], _included(body, fragments)) for mark, body in _parts(text) if mark[1] == "name"]
+
+
+def _parts(text: str) -> list[tuple[re.Match[str], str]]:
+    """Each name or fragment, and what stands under it."""
     marks = list(_NAME.finditer(text))
     ends = [mark.start() for mark in marks[1:]] + [len(text)]
-    bodies = [(mark, text[mark.end() : end]) for mark, end in zip(marks, ends, strict=True)]
-    fragments = {mark[2]: body.strip() for mark, body in bodies if mark[1] == "fragment"}
-    return [
-        _query(mark[2], mark[3], _INCLUDE.sub(lambda include: fragments.get(include[1], include[0]), body))
-        for mark, body in bodies
-        if mark[1] == "name"
-    ]
+    return [(mark, text[mark.end() : end]) for mark, end in zip(marks, ends, strict=True)]
+
+
+def _included(body: str, fragments: dict[str, str]) -> str:
+    """The text with all that it includes; what is no fragment stays."""
+
+    def include(found: re.Match[str]) -> str:
+        there = fragments if found[1] is None else _fragments(found[1])
+        return _included(there[found[2]], there) if found[2] in there else found[0]
+
+    return _INCLUDE.sub(include, body)
+
+
+@cache
+def _fragments(noun: str) -> dict[str, str]:
+    return {mark[2]: body.strip() for mark, body in _parts(_text(noun)) if mark[1] == "fragment"}
+
+
+def _text(noun: str) -> str:
+    return (Path(__file__).parent / f"{noun}.sql").read_text("utf-8")
 
 
 def _query(name: str, row: str | None, body: str) -> Query:
@@ -56,7 +75,7 @@ def _query(name: str, row: str | None, body: str) -> Query:
 @cache
 def load(noun: str) -> dict[str, Query]:
     """The statements of `<noun>.sql`, by name."""
-    return {query.name: query for query in parse((Path(__file__).parent / f"{noun}.sql").read_text("utf-8"))}
+    return {query.name: query for query in parse(_text(noun))}
 
 
 def every() -> dict[str, dict[str, Query]]:

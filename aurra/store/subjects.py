@@ -1,6 +1,7 @@
 """Reading subjects: those that something is believed about, and all that is believed about one."""
 
 import datetime as dt
+from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
@@ -77,6 +78,24 @@ async def list_page(
     named = await known_by(tx, tenant_id, filters.external_id)
     is_named = filters.query == filters.external_id
     return await tx.rows(_Q["list_named"], SubjectRow, keys=named, is_named=is_named, **page)
+
+
+async def several(
+    tx: Transaction, number: int, valid_at: dt.datetime | None, tenant_id: str, keys: Sequence[str]
+) -> list[SubjectRow]:
+    """The tenant's subjects of these comparable names that something is believed about, in the order of their names."""
+    return await tx.rows(
+        _Q["list_named"],
+        SubjectRow,
+        tx=number,
+        valid_at=valid_at,
+        tenant_id=tenant_id,
+        keys=keys,
+        part=None,
+        is_named=False,
+        after=None,
+        limit=len(keys),
+    )
 
 
 async def known_by(tx: Transaction, tenant_id: str, external_id: str) -> list[str]:

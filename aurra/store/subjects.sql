@@ -1,5 +1,21 @@
 -- Subjects: whom or what memories are about, and all that is believed about one.
 
+-- fragment: label
+CASE WHEN :ceiling::bigint = 9223372036854775807 THEN
+         (SELECT l.external_id FROM subject l
+          WHERE l.company_id = :company_id AND l.tenant_id = :tenant_id AND l.subject_key = b.subject_key)
+       ELSE
+         (SELECT l.external_id FROM subject_label l
+          WHERE l.company_id = :company_id AND l.tenant_id = :tenant_id AND l.subject_key = b.subject_key AND l.tx <= :ceiling
+          ORDER BY l.tx DESC LIMIT 1)
+       END
+
+-- fragment: first_written
+SELECT coalesce(s.subject, m.subject) AS subject
+  FROM memory m LEFT JOIN slot s ON s.company_id = m.company_id AND s.id = m.slot_id
+  WHERE m.company_id = :company_id AND m.tenant_id = :tenant_id AND m.subject_key = b.subject_key
+  ORDER BY m.created_at, m.id LIMIT 1
+
 -- fragment: page
 -- The page, from memories `m` and their versions `v` on.
     AND (:after::text IS NULL OR m.subject_key COLLATE "C" > :after)
@@ -8,23 +24,12 @@
   ORDER BY m.subject_key COLLATE "C"
   LIMIT :limit)
 SELECT b.subject_key, n.subject,
-       CASE WHEN :ceiling::bigint = 9223372036854775807 THEN
-         (SELECT l.external_id FROM subject l
-          WHERE l.company_id = :company_id AND l.tenant_id = :tenant_id AND l.subject_key = b.subject_key)
-       ELSE
-         (SELECT l.external_id FROM subject_label l
-          WHERE l.company_id = :company_id AND l.tenant_id = :tenant_id AND l.subject_key = b.subject_key AND l.tx <= :ceiling
-          ORDER BY l.tx DESC LIMIT 1)
-       END AS external_id,
+       {label} AS external_id,
        b.memories,
        ARRAY(SELECT s.attribute FROM unnest(b.slots) AS asked(id) CROSS JOIN LATERAL (
                SELECT s.attribute FROM slot s
                WHERE s.company_id = :company_id AND s.id BETWEEN asked.id AND asked.id ORDER BY s.id LIMIT 1) AS s) AS attributes
-FROM believed b CROSS JOIN LATERAL (
-  SELECT coalesce(s.subject, m.subject) AS subject
-  FROM memory m LEFT JOIN slot s ON s.company_id = m.company_id AND s.id = m.slot_id
-  WHERE m.company_id = :company_id AND m.tenant_id = :tenant_id AND m.subject_key = b.subject_key
-  ORDER BY m.created_at, m.id LIMIT 1) AS n
+FROM believed b CROSS JOIN LATERAL ({first_written}) AS n
 ORDER BY b.subject_key COLLATE "C"
 
 -- name: list_page -> SubjectRow

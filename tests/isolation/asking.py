@@ -1,7 +1,7 @@
 """The faces that operations are reached by, and what an answer says beyond what is each asker's own.
 
-A face asks for an operation with the fields of its request, and gives the answer as it went over the wire. MCP and
-GraphQL join by one class here and one line in `faces`.
+A face asks for an operation with the fields of its request, and gives the answer as it went over the wire. Another one
+joins by one class here and one line in `faces`.
 """
 
 import contextlib
@@ -17,6 +17,7 @@ from aurra_sdk import AsyncAurra, AurraError
 
 from aurra.ops import Operation
 from tests.conftest import Account
+from tests.parity import face_graphql
 
 Json = dict[str, Any]
 OWN_HEADERS = re.compile(r"x-request-id|date|content-length|(x-)?ratelimit.*", re.IGNORECASE)
@@ -100,9 +101,27 @@ class Sdk:
         return _answer(response)
 
 
+class GraphQL:
+    """The operation's field, with all that its answer has."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    async def ask(self, op: Operation, fields: Json, key: str | None, request_id: str) -> Answer:
+        """With variables for all that is sent."""
+        face = face_graphql.GraphQL(self._account.client)
+        told = await face.ask(op, fields, api_key=self._account.key, idempotency_key=key)
+        return Answer(told.status, {}, msgspec.json.encode(told.body).decode())
+
+
 def faces(account: Account, app: Any) -> dict[str, Face]:
     """Every face, for the account's key."""
-    return {"rest": Rest(account), "rest by another path": Rest(account, path=1), "sdk": Sdk(account, app)}
+    return {
+        "rest": Rest(account),
+        "rest by another path": Rest(account, path=1),
+        "sdk": Sdk(account, app),
+        "graphql": GraphQL(account),
+    }
 
 
 def _query(fields: Json) -> list[tuple[str, str]]:

@@ -89,6 +89,41 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     return recording
 
 
+COLLECTIONS = (
+    # Each in its natural order and in another, with what leads from its nodes to others.
+    """{ memoriesCollection(first: 5) { edges { node { about { subject } conversation { messages { content } }
+         openedBy { id } versions { version } } } }
+         last: memoriesCollection(last: 5) { totalCount }
+         at(asOf: "2000-01-01") { memoriesCollection { totalCount } }
+         all: at(transactionAsOf: %d) { memoriesCollection(orderBy: [{topic: AscNullsLast}]) { totalCount edges { node {
+           successor { id } } } } } }""",
+    """{ subjectsCollection { edges { node { memoriesCollection { totalCount } } } }
+         conversationsCollection { edges { node { memoriesCollection { totalCount } messages { content } } } } }""",
+    """{ transactionsCollection(first: 100) { edges { node { memoriesCollection { totalCount } } } }
+         last: transactionsCollection(last: 5) { totalCount } keysCollection { edges { node { id
+           transactionsCollection { totalCount } } } } }""",
+)
+
+
+async def _collections(owner: Account) -> None:
+    """Every collection of GraphQL is asked."""
+    newest = (await owner.get("/agent/transactions"))["transaction"]["id"]
+    for query in COLLECTIONS:
+        query = query.replace("%d", str(newest))
+        answer = (await owner.client.post("/graphql", json={"query": query})).json()
+        assert "errors" not in answer, answer["errors"]
+
+
+async def _connect(owner: Account) -> None:
+    """A host is granted something, uses it, and ends it."""
+    host = await register(owner.client)
+    for path in ("/oauth/revoke", None):
+        tokens = (await host.refresh(await host.connect(owner.key))).json()
+        await host.calls(tokens)
+        if path is not None:
+            await host.post(path, token=tokens["refresh_token"])
+
+
 async def live(service: Service, owner: Account, planted: Planted) -> None:
     """The owner asks for all that it has, by every operation; its index is built; something is erased."""
     face = Rest(owner)
@@ -131,16 +166,12 @@ async def live(service: Service, owner: Account, planted: Planted) -> None:
     await owner.get("/plan/status", as_of=(await owner.get("/agent/transactions"))["transactions"][0]["at"])
     signed = await owner.post("/api-keys", scopes=["query"], is_signed=True)
     await owner.post(f"/api-keys/{signed['api_key']['id']}/rotate")
+    await _collections(owner)
     key_id = planted.one("api_key")
     await owner.client.patch(f"/api-keys/{key_id}", json={"name": planted.word})
     await owner.client.post(f"/api-keys/{key_id}/rotate", headers={"Idempotency-Key": planted.word})
     await owner.client.delete(f"/api-keys/{key_id}")
-    host = await register(owner.client)
-    for path in ("/oauth/revoke", None):
-        tokens = (await host.refresh(await host.connect(owner.key))).json()
-        await host.calls(tokens)
-        if path is not None:
-            await host.post(path, token=tokens["refresh_token"])
+    await _connect(owner)
 
 
 def without_account(query: Query, *, each: bool) -> Iterator[str]:

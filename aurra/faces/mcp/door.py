@@ -15,7 +15,7 @@ from litestar.handlers import ASGIRouteHandler
 
 from aurra.context import Service
 from aurra.errors import AurraError, BadRequest, NotAuthenticated, NotFound
-from aurra.faces import origins, problems, rest
+from aurra.faces import origins, problems, receiving
 from aurra.faces.mcp.telling import ASKER, BODY_LIMIT, Receive, Send, problem, rpc_error, with_key
 
 AnyRequest = Request[Any, Any, Any]
@@ -39,7 +39,7 @@ def handler(service: Service) -> ASGIRouteHandler:
 async def _serve(service: Service, scope: Any, receive: Receive, send: Send) -> None:
     """Answers one HTTP request; nothing of it goes on afterwards. Never an exception out."""
     request: AnyRequest = Request(scope, receive, send)
-    request_id = rest.request_id_of(request)
+    request_id = receiving.request_id_of(request)
     begun = False
 
     async def tell(message: Message) -> None:
@@ -50,9 +50,9 @@ async def _serve(service: Service, scope: Any, receive: Receive, send: Send) -> 
         await send(message)
 
     try:
-        rest.require_single_headers(request)
+        receiving.require_single_headers(request)
         # What its key may is looked at for each tool.
-        caller, body = await rest.caller_and_body(service, request, limit=BODY_LIMIT, require_may=lambda _: None)
+        caller, body = await receiving.caller_and_body(service, request, limit=BODY_LIMIT, may=lambda _: None)
         if below := scope["path"].strip("/"):
             raise NotFound(f"There is nothing at /mcp/{below}.", code="no_such_path")
         if request.method != "POST":
@@ -100,7 +100,7 @@ async def _refuse(service: Service, request: AnyRequest, error: AurraError, send
     document = {
         "jsonrpc": "2.0",
         "id": None,
-        "error": rpc_error(problem(error, rest.request_id_of(request), request.method)),
+        "error": rpc_error(problem(error, receiving.request_id_of(request), request.method)),
     }
     headers = {**problems.headers(error), "Content-Type": "application/json"}
     if error.code == "method_not_allowed":

@@ -7,7 +7,7 @@ from litestar import Request
 
 from aurra import oauth
 from aurra.context import Service
-from aurra.faces import rest
+from aurra.faces import receiving
 from aurra.faces.oauth.telling import BODY_LIMIT, Refused, Told
 from aurra.oauth import Client
 
@@ -27,7 +27,7 @@ class Registration(msgspec.Struct):
 async def register(service: Service, request: AnyRequest) -> Told:
     """An id for the client. It has no secret, whatever method it asked for; the answer says so."""
     try:
-        asked = msgspec.json.decode(await rest.read_body(request, BODY_LIMIT), type=Registration)
+        asked = msgspec.json.decode(await receiving.read_body(request, BODY_LIMIT), type=Registration)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Refused("invalid_client_metadata", f"The registration cannot be read: {error}.") from None
     _require_served(asked)

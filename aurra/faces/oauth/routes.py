@@ -6,7 +6,7 @@ from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 
 from aurra.context import Service
-from aurra.faces import rest
+from aurra.faces import receiving
 from aurra.faces.oauth import consenting, described, exchanging, registering, telling
 
 AnyRequest = Request[Any, Any, Any]
@@ -32,11 +32,11 @@ def handlers(service: Service) -> list[HTTPRouteHandler]:
 
     @get(["/oauth/authorize", "/authorize"], include_in_schema=False)
     async def ask(request: AnyRequest) -> Response[bytes]:
-        return await rest.respond(request, lambda id_: consenting.ask(service, request, id_))
+        return await receiving.respond(request, lambda id_: consenting.ask(service, request, id_))
 
     @post(["/oauth/authorize", "/authorize"], include_in_schema=False)
     async def decide(request: AnyRequest) -> Response[bytes]:
-        return await rest.respond(request, lambda id_: consenting.decide(service, request, id_))
+        return await receiving.respond(request, lambda id_: consenting.decide(service, request, id_))
 
     @post(["/oauth/token", "/token"], include_in_schema=False)
     async def token(request: AnyRequest) -> Response[bytes]:

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from litestar import Request, Response
 
-from aurra.faces import problems, rest
+from aurra.faces import problems, receiving
 
 AnyRequest = Request[Any, Any, Any]
 Json = dict[str, Any]
@@ -36,7 +36,7 @@ class Told(msgspec.Struct, frozen=True):
 
 async def respond(request: AnyRequest, work: Coroutine[Any, Any, Told]) -> Response[bytes]:
     """The response of some work, or of the error it raised; never an exception. It is stored nowhere."""
-    request_id = rest.request_id_of(request)
+    request_id = receiving.request_id_of(request)
     headers = {"X-Request-Id": request_id, "Cache-Control": "no-store", "Pragma": "no-cache"}
     try:
         told = await work
@@ -63,7 +63,7 @@ async def form(request: AnyRequest) -> dict[str, str]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != _FORM:
         raise Refused("invalid_request", f"Send the form as {_FORM}.")
-    return fields((await rest.read_body(request, BODY_LIMIT)).decode("utf-8", "replace"))
+    return fields((await receiving.read_body(request, BODY_LIMIT)).decode("utf-8", "replace"))
 
 
 def fields(text: str) -> dict[str, str]:

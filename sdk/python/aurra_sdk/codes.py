@@ -28,6 +28,7 @@ __all__ = [
     "InternalError",
     "InvalidCursorError",
     "InvalidKeyError",
+    "InvalidQueryError",
     "InvalidRequestError",
     "InvalidSignatureError",
     "InvalidTextError",
@@ -37,6 +38,7 @@ __all__ = [
     "LlmProviderRefusedError",
     "LowerTrustError",
     "MalformedJsonError",
+    "MalformedQueryError",
     "MalformedSignatureError",
     "MemoryErasedError",
     "MethodNotAllowedError",
@@ -49,6 +51,7 @@ __all__ = [
     "OutOfRangeError",
     "OutgoingSecretError",
     "PlanLimitExceededError",
+    "QueryTooLargeError",
     "RateLimitedError",
     "RevokedKeyError",
     "RotatedKeyError",
@@ -76,6 +79,9 @@ ErrorCode: TypeAlias = Literal[
     "unknown_field",
     "out_of_range",
     "invalid_request",
+    "malformed_query",
+    "invalid_query",
+    "query_too_large",
     "empty_interval",
     "transaction_in_the_future",
     "invalid_cursor",
@@ -155,6 +161,18 @@ class OutOfRangeError(errors.BadRequestError):
 
 class InvalidRequestError(errors.BadRequestError):
     """400 `invalid_request`: Change the request as the message says."""
+
+
+class MalformedQueryError(errors.BadRequestError):
+    """400 `malformed_query`: Send one GraphQL document; the message names the place."""
+
+
+class InvalidQueryError(errors.BadRequestError):
+    """400 `invalid_query`: Change the query as the message says; GET /graphql in a browser shows what there is."""
+
+
+class QueryTooLargeError(errors.BadRequestError):
+    """400 `query_too_large`: Ask for smaller pages, nest less, or ask in several requests."""
 
 
 class EmptyIntervalError(errors.BadRequestError):
@@ -387,6 +405,9 @@ BY_CODE: dict[str, type[errors.AurraError]] = {
     "unknown_field": UnknownFieldError,
     "out_of_range": OutOfRangeError,
     "invalid_request": InvalidRequestError,
+    "malformed_query": MalformedQueryError,
+    "invalid_query": InvalidQueryError,
+    "query_too_large": QueryTooLargeError,
     "empty_interval": EmptyIntervalError,
     "transaction_in_the_future": TransactionInTheFutureError,
     "invalid_cursor": InvalidCursorError,

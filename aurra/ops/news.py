@@ -1,0 +1,97 @@
+"""Following the ledger: every transaction of an account, as it is committed, in this process or in another.
+
+One look a second serves all in this process who follow an account, and one more whenever this process commits. Nobody
+holds a connection meanwhile; who follows keeps a number, so none is missed however late the look is.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable
+from uuid import UUID
+
+import structlog
+from msgspec.structs import replace
+
+from aurra.context import Context, Service, Watch
+from aurra.errors import BadRequest
+from aurra.ops.history import shown_entry
+from aurra.ops.moments import Moment, resolve
+from aurra.ops.nodes import Node, Reading
+from aurra.store import history, ledger
+from aurra.store.history import EntryRow
+
+log = structlog.get_logger("aurra")
+
+LOOK_SECONDS = 1.0
+_AT_ONCE = 100
+
+
+async def transactions(current: Callable[[], Context], since: int | None) -> AsyncGenerator[Node]:
+    """The transactions after a number, or from now on, oldest first and without end; under a ceiling, up to it.
+
+    `current` gives the context of the next read, or raises what ends it. Raises BadRequest for a negative number.
+    """
+    if since is not None and since < 0:
+        raise BadRequest("`since` must not be negative.", code="out_of_range", param="since")
+    ctx = current()
+    tenant = None if ctx.caller.tenant_id is None else ctx.tenant(None)
+    async with _watching(ctx.service, ctx.company_id) as watch:
+        place = since
+        while True:
+            moved = watch.moved
+            moment, rows = await _next(current(), tenant, place)
+            for row in rows:
+                yield _node(row, moment, tenant)
+            is_all = len(rows) < _AT_ONCE
+            place = moment.number if is_all else rows[-1].id
+            if is_all and ctx.caller.up_to is not None and place >= ctx.caller.up_to:
+                return
+            if is_all and watch.newest <= moment.newest:
+                await moved.wait()
+
+
+async def _next(ctx: Context, tenant: str | None, place: int | None) -> tuple[Moment, list[EntryRow]]:
+    """The moment, and what came until then; from no place on, nothing yet."""
+    async with ctx.database.read(ctx.company_id) as tx:
+        moment = await resolve(tx, ctx.service.clock(), None, None)
+        if place is None:
+            return moment, []
+        after = min(place, moment.number)
+        return moment, await history.entries_after(tx, after, moment.number, tenant, limit=_AT_ONCE)
+
+
+def _node(row: EntryRow, moment: Moment, tenant: str | None) -> Node:
+    """The transaction, read as of itself."""
+    at = replace(moment, number=row.id, at=row.at, valid_at=None, flags_at=row.at, as_of=None, is_latest=False)
+    return Node(shown=shown_entry(row), reading=Reading(moment=at, tenant_id=tenant))
+
+
+@contextlib.asynccontextmanager
+async def _watching(service: Service, company_id: UUID) -> AsyncGenerator[Watch]:
+    """The account is looked at until nobody follows it any more."""
+    watch = service.news.watches.setdefault(company_id, Watch())
+    watch.followers += 1
+    if watch.task is None:
+        watch.task = asyncio.create_task(_look(service, company_id, watch))
+    try:
+        yield watch
+    finally:
+        watch.followers -= 1
+        if not watch.followers:
+            del service.news.watches[company_id]
+            watch.task.cancel()
+
+
+async def _look(service: Service, company_id: UUID, watch: Watch) -> None:
+    """Looks, until cancelled."""
+    while True:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                await watch.look.wait()
+        watch.look.clear()
+        try:
+            async with service.database.read(company_id) as tx:
+                watch.saw((await ledger.head(tx, service.clock())).last_tx)
+        except Exception as error:
+            # The next look finds what this one would have.
+            log.warning("the ledger cannot be looked at", why=type(error).__name__)
