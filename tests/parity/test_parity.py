@@ -3,10 +3,13 @@
 Generated from the registry: a new operation is asked without a line here, or the build says what it lacks.
 """
 
+import contextlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import httpx2
 import msgspec
 import pytest
 
@@ -19,10 +22,29 @@ from tests.isolation.cases import request_of
 from tests.isolation.planting import plant, word
 from tests.parity.asking import named, plain, written
 from tests.parity.face import Face, Json, Told
+from tests.parity.face_cli import CliFace
+from tests.parity.face_graphql import GraphQL
+from tests.parity.face_js import js_face
+from tests.parity.face_mcp import McpFace
 from tests.parity.face_python import AsyncPython, Python
 from tests.parity.face_rest import Rest
 
-FACES = {"python": AsyncPython, "python, sync": Python}
+
+@contextlib.asynccontextmanager
+async def over_http(url: str, make: Callable[[httpx2.AsyncClient], Face]) -> AsyncGenerator[Face]:
+    """A face that needs a client of HTTP."""
+    async with httpx2.AsyncClient(base_url=url, timeout=60) as http:
+        yield make(http)
+
+
+FACES: dict[str, Callable[[str], AbstractAsyncContextManager[Face]]] = {
+    "python": lambda url: contextlib.nullcontext(AsyncPython(url)),
+    "python, sync": lambda url: contextlib.nullcontext(Python(url)),
+    "mcp": lambda url: over_http(url, McpFace),
+    "graphql": lambda url: over_http(url, GraphQL),
+    "command": lambda url: contextlib.nullcontext(CliFace(url)),
+    "javascript": js_face,
+}
 READS = [op for op in OPERATIONS.values() if op.is_read_only]
 CHANGES = [op for op in OPERATIONS.values() if not op.is_read_only]
 MORE = {
@@ -35,7 +57,9 @@ MORE = {
     "state": "all",
 }
 """What may be asked besides, of the operations that have such fields."""
-names = pytest.mark.parametrize("name", FACES)
+names = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.js] if name == "javascript" else []) for name in FACES]
+)
 
 
 def each(ops: list[Operation]) -> Any:
@@ -51,10 +75,11 @@ async def rest(url: str) -> AsyncIterator[Rest]:
     await face.close()
 
 
-@pytest.fixture(scope="module")
-def faces(url: str) -> dict[str, Face]:
-    """Every face, at the module's service."""
-    return {name: open_(url) for name, open_ in FACES.items()}
+@pytest.fixture
+async def face(url: str, name: str) -> AsyncIterator[Face]:
+    """The face of that name, at the module's service."""
+    async with FACES[name](url) as opened:
+        yield opened
 
 
 class Lived(Account):
@@ -75,9 +100,7 @@ async def lived(module_accounts: MakeAccount, service: Service) -> Lived:
 
 @names
 @each(READS)
-async def test_a_question_is_answered_the_same(
-    faces: dict[str, Face], rest: Rest, name: str, op: Operation, lived: Lived
-) -> None:
+async def test_a_question_is_answered_the_same(face: Face, rest: Rest, op: Operation, lived: Lived) -> None:
     fields = request_of(op, lived.values)
     for more in ({}, {**MORE, "transaction_as_of": lived.values["number"][0]}):
         has = {field.encode_name for field in msgspec.structs.fields(op.request)}
@@ -85,28 +108,28 @@ async def test_a_question_is_answered_the_same(
         expected = await rest.ask(op, asked, api_key=lived.key)
         # Not everything can be asked together, or of the future: then it is refused the same.
         assert more or expected.status == 200, expected.body
-        assert _plain(await faces[name].ask(op, asked, api_key=lived.key)) == _plain(expected)
+        assert _plain(await face.ask(op, asked, api_key=lived.key)) == _plain(expected)
 
 
 @names
 @each(CHANGES)
 async def test_a_change_is_made_and_told_the_same(
-    faces: dict[str, Face], rest: Rest, name: str, op: Operation, make_account: MakeAccount
+    face: Face, rest: Rest, op: Operation, make_account: MakeAccount
 ) -> None:
     expected = await _change(rest, op, await make_account())
     assert expected.status == 200, expected.body
-    assert _plain(await _change(faces[name], op, await make_account())) == _plain(expected)
+    assert _plain(await _change(face, op, await make_account())) == _plain(expected)
 
 
 @names
 @each(WRITES)
 async def test_the_same_key_again_is_answered_the_same_and_changes_nothing(
-    faces: dict[str, Face], name: str, op: Operation, account: Account
+    face: Face, op: Operation, account: Account
 ) -> None:
     fields = await written(op, account)
-    first = await faces[name].ask(op, fields, api_key=account.key, idempotency_key="once")
+    first = await face.ask(op, fields, api_key=account.key, idempotency_key="once")
     number = (await account.get("/agent/transactions", limit=1))["transactions"]
-    again = await faces[name].ask(op, fields, api_key=account.key, idempotency_key="once")
+    again = await face.ask(op, fields, api_key=account.key, idempotency_key="once")
     assert (again.status, again.body) == (first.status, first.body)
     assert (await account.get("/agent/transactions", limit=1))["transactions"] == number
 
@@ -114,7 +137,7 @@ async def test_the_same_key_again_is_answered_the_same_and_changes_nothing(
 @names
 @each(list(OPERATIONS.values()))
 async def test_who_may_not_is_told_the_same(
-    faces: dict[str, Face], rest: Rest, name: str, op: Operation, lived: Lived, refused: dict[str, Account]
+    face: Face, rest: Rest, op: Operation, lived: Lived, refused: dict[str, Account]
 ) -> None:
     fields = _about(op, lived)
     asked: dict[str, tuple[str | None, int]] = {"no key": (None, 401)}
@@ -124,7 +147,7 @@ async def test_who_may_not_is_told_the_same(
     for who, (key, status) in asked.items():
         expected = await rest.ask(op, fields, api_key=key)
         assert expected.status == status, (who, expected)
-        told = await faces[name].ask(op, fields, api_key=key)
+        told = await face.ask(op, fields, api_key=key)
         assert (told.status, *_said(told)) == (status, *_said(expected)), who
 
 
