@@ -96,8 +96,8 @@ def _versions() -> dict[str, str]:
     """`FOLDER/VERSION/FILE` of every `FOLDER/FILE`."""
     found: dict[str, str] = {}
     for folder in sorted(path for path in FILES.iterdir() if path.is_dir()):
-        files = sorted(path for path in folder.rglob("*") if path.suffix in TYPES)
-        inside = [(path.relative_to(folder).as_posix(), path) for path in files]
+        # What lies deeper is what the files were made from.
+        inside = [(path.name, path) for path in sorted(folder.iterdir()) if path.suffix in TYPES]
         version = hashlib.sha256(b"".join(name.encode() + _digest(path) for name, path in inside)).hexdigest()[:12]
         found |= {f"{folder.name}/{name}": f"{folder.name}/{version}/{name}" for name, _ in inside}
     return found

