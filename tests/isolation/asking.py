@@ -6,7 +6,7 @@ joins by one class here and one line in `faces`.
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Any, Protocol, cast
 from urllib.parse import quote
@@ -17,7 +17,9 @@ from aurra_sdk import AsyncAurra, AurraError
 
 from aurra.ops import Operation
 from tests.conftest import Account
-from tests.parity import face_graphql
+from tests.parity import face as parity
+from tests.parity.face_graphql import GraphQL
+from tests.parity.face_mcp import McpFace
 
 Json = dict[str, Any]
 OWN_HEADERS = re.compile(r"x-request-id|date|content-length|(x-)?ratelimit.*", re.IGNORECASE)
@@ -101,16 +103,16 @@ class Sdk:
         return _answer(response)
 
 
-class GraphQL:
-    """The operation's field, with all that its answer has."""
+class Spoken:
+    """A face of the parity test: all that its answer has, and none of its own headers."""
 
-    def __init__(self, account: Account) -> None:
-        self._account = account
+    def __init__(self, account: Account, face: Callable[[httpx2.AsyncClient], parity.Face]) -> None:
+        self._face = face(account.client)
+        self._key = account.key
 
     async def ask(self, op: Operation, fields: Json, key: str | None, request_id: str) -> Answer:
-        """With variables for all that is sent."""
-        face = face_graphql.GraphQL(self._account.client)
-        told = await face.ask(op, fields, api_key=self._account.key, idempotency_key=key)
+        """As its users do."""
+        told = await self._face.ask(op, fields, api_key=self._key, idempotency_key=key)
         return Answer(told.status, {}, msgspec.json.encode(told.body).decode())
 
 
@@ -120,7 +122,8 @@ def faces(account: Account, app: Any) -> dict[str, Face]:
         "rest": Rest(account),
         "rest by another path": Rest(account, path=1),
         "sdk": Sdk(account, app),
-        "graphql": GraphQL(account),
+        "graphql": Spoken(account, GraphQL),
+        "mcp": Spoken(account, McpFace),
     }
 
 
