@@ -1,28 +1,21 @@
 """Following the ledger: every transaction of an account, as it is committed, in this process or in another.
 
-One look a second serves all in this process who follow an account, and one more whenever this process commits. Nobody
-holds a connection meanwhile; who follows keeps a number, so none is missed however late the look is.
+Who follows keeps a number, so that none is missed however late it is told that there are more.
 """
 
-import asyncio
-import contextlib
 from collections.abc import AsyncGenerator, Callable
-from uuid import UUID
 
-import structlog
 from msgspec.structs import replace
 
-from aurra.context import Context, Service, Watch
+from aurra.context import Context
 from aurra.errors import BadRequest
 from aurra.ops.history import shown_entry
 from aurra.ops.moments import Moment, resolve
 from aurra.ops.nodes import Node, Reading
-from aurra.store import history, ledger
+from aurra.ops.watching import watching
+from aurra.store import history
 from aurra.store.history import EntryRow
 
-log = structlog.get_logger("aurra")
-
-LOOK_SECONDS = 1.0
 _AT_ONCE = 100
 
 
@@ -35,7 +28,7 @@ async def transactions(current: Callable[[], Context], since: int | None) -> Asy
         raise BadRequest("`since` must not be negative.", code="out_of_range", param="since")
     ctx = current()
     tenant = None if ctx.caller.tenant_id is None else ctx.tenant(None)
-    async with _watching(ctx.service, ctx.company_id) as watch:
+    async with watching(ctx.service, ctx.company_id) as watch:
         place = since
         while True:
             moved = watch.moved
@@ -64,34 +57,3 @@ def _node(row: EntryRow, moment: Moment, tenant: str | None) -> Node:
     """The transaction, read as of itself."""
     at = replace(moment, number=row.id, at=row.at, valid_at=None, flags_at=row.at, as_of=None, is_latest=False)
     return Node(shown=shown_entry(row), reading=Reading(moment=at, tenant_id=tenant))
-
-
-@contextlib.asynccontextmanager
-async def _watching(service: Service, company_id: UUID) -> AsyncGenerator[Watch]:
-    """The account is looked at until nobody follows it any more."""
-    watch = service.news.watches.setdefault(company_id, Watch())
-    watch.followers += 1
-    if watch.task is None:
-        watch.task = asyncio.create_task(_look(service, company_id, watch))
-    try:
-        yield watch
-    finally:
-        watch.followers -= 1
-        if not watch.followers:
-            del service.news.watches[company_id]
-            watch.task.cancel()
-
-
-async def _look(service: Service, company_id: UUID, watch: Watch) -> None:
-    """Looks, until cancelled."""
-    while True:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_SECONDS):
-                await watch.look.wait()
-        watch.look.clear()
-        try:
-            async with service.database.read(company_id) as tx:
-                watch.saw((await ledger.head(tx, service.clock())).last_tx)
-        except Exception as error:
-            # The next look finds what this one would have.
-            log.warning("the ledger cannot be looked at", why=type(error).__name__)

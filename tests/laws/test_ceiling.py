@@ -643,9 +643,10 @@ async def test_the_limits_of_a_key_with_a_ceiling_are_its_own(
 
 def test_operations_have_one_door_to_the_database() -> None:
     """What an operation reads for a caller, it reads through `ctx.database`, which knows the caller's ceiling."""
+    others = ("growing.py", "following.py", "last_uses.py", "limiting.py", "watching.py")
     for path in (Path(__file__).parents[2] / "aurra" / "ops").glob("*.py"):
         found = re.findall(r"\w*service\.database\b", path.read_text("utf-8"))
-        assert not found or path.name in ("growing.py", "following.py", "last_uses.py", "limiting.py"), path.name
+        assert not found or path.name in others, path.name
 
 
 def test_every_read_keeps_the_ceiling_or_is_refused() -> None:

@@ -19,8 +19,9 @@ from aurra.faces.graphql import paging
 from aurra.faces.graphql.paging import Arguments
 from aurra.faces.graphql.state import State
 from aurra.faces.graphql.types import Resolver, Types, by
-from aurra.ops import collections, nodes
-from aurra.ops.collections import CONVERSATIONS, KEYS, MEMORIES, MOST_ON_A_PAGE, SUBJECTS, TRANSACTIONS, Collection
+from aurra.ops import collections, listings, nodes
+from aurra.ops.collections import MOST_ON_A_PAGE
+from aurra.ops.listings import CONVERSATIONS, KEYS, MEMORIES, SUBJECTS, TRANSACTIONS, Collection
 from aurra.ops.nodes import Node, Reading, Times
 from aurra.store.collections import Name
 from aurra.types.api_keys import ApiKey
@@ -49,8 +50,8 @@ class Connections:
     def __init__(self, types: Types) -> None:
         self._types = types
         self._arguments = Arguments(types)
-        self._nodes = {of.name: self._node(of) for of in collections.COLLECTIONS}
-        self._connections = {of.name: self._connection(of) for of in collections.COLLECTIONS}
+        self._nodes = {of.name: self._node(of) for of in listings.COLLECTIONS}
+        self._connections = {of.name: self._connection(of) for of in listings.COLLECTIONS}
 
     def node(self, of: Collection) -> GraphQLObjectType:
         """The type of a collection's nodes."""
@@ -58,7 +59,7 @@ class Connections:
 
     def roots(self, *, at: bool) -> dict[str, GraphQLField]:
         """The collections of all that a key sees; `at` a moment, those that have one."""
-        return {f"{of.name}Collection": self._root(of) for of in collections.COLLECTIONS if of.has_moment or not at}
+        return {f"{of.name}Collection": self._root(of) for of in listings.COLLECTIONS if of.has_moment or not at}
 
     def _root(self, of: Collection) -> GraphQLField:
         async def resolve(source: Any, info: Any, /, **given: Any) -> Any:

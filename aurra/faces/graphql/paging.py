@@ -25,7 +25,8 @@ from aurra.errors import BadRequest
 from aurra.faces.graphql.scalars import BIG_INT, DATETIME
 from aurra.faces.graphql.types import Types, by
 from aurra.ops import collections, filtering
-from aurra.ops.collections import DEFAULT_ON_A_PAGE, MOST_ON_A_PAGE, Asked, Collection, Page
+from aurra.ops.collections import DEFAULT_ON_A_PAGE, MOST_ON_A_PAGE, Asked, Page
+from aurra.ops.listings import Collection
 
 FILTER_IS = GraphQLEnumType("FilterIs", {name: name for name in filtering.IS})
 DIRECTION = GraphQLEnumType(

@@ -9,7 +9,7 @@ from aurra.faces.graphql import operations
 from aurra.faces.graphql.collections import Connections
 from aurra.faces.graphql.scalars import BIG_INT, DATETIME, INT_OR_STRING
 from aurra.faces.graphql.types import Types
-from aurra.ops import OPERATIONS, collections
+from aurra.ops import OPERATIONS, listings
 from aurra.ops.nodes import Times
 
 
@@ -51,7 +51,7 @@ def schema() -> GraphQLSchema:
         "Subscription",
         lambda: {
             "transactions": GraphQLField(
-                GraphQLNonNull(connections.node(collections.TRANSACTIONS)),
+                GraphQLNonNull(connections.node(listings.TRANSACTIONS)),
                 {
                     "since": GraphQLArgument(
                         BIG_INT, description="After this number; absent is from now on. Keep the last `id` that came."

@@ -9,9 +9,9 @@ import msgspec
 from aurra.context import Caller, Context, Service
 from aurra.errors import BadRequest
 from aurra.faces.graphql.loading import Loader
-from aurra.ops import OPERATIONS, collections
-from aurra.ops import news as following
-from aurra.ops.collections import Asked, Collection, Page
+from aurra.ops import OPERATIONS, collections, news
+from aurra.ops.collections import Asked, Page
+from aurra.ops.listings import TRANSACTIONS, Collection
 from aurra.ops.nodes import Fetch, Node, Reader, Reading, Times
 from aurra.ops.registry import require_may
 from aurra.store.collections import Name
@@ -40,11 +40,11 @@ class State:
         """The transactions of the account that the caller may know of, as they are committed."""
 
         def current() -> Context:
-            self.require_may(collections.TRANSACTIONS.operation)
+            self.require_may(TRANSACTIONS.operation)
             self.begin()
             return self.reader.ctx
 
-        async with contextlib.aclosing(following.transactions(current, since)) as nodes:
+        async with contextlib.aclosing(news.transactions(current, since)) as nodes:
             async for node in nodes:
                 # Each with reads of its own.
                 self.begin()

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aurra.faces.graphql.collections import NAMES
-from aurra.ops import collections, filtering
-from aurra.ops.collections import Collection
+from aurra.ops import filtering, listings
+from aurra.ops.listings import Collection
 from aurra.store.queries import load
 from tests.conftest import Account, MakeAccount
 from tests.faces.graphql.asking import data, errors, nodes
@@ -76,7 +76,7 @@ async def filled(make_account: MakeAccount) -> Account:
     return account
 
 
-OF = {of.name: of for of in collections.COLLECTIONS}
+OF = {of.name: of for of in listings.COLLECTIONS}
 
 
 async def rows_of(account: Account, of: Collection) -> list[dict[str, Any]]:
@@ -223,7 +223,7 @@ async def test_an_order_has_at_most_five_columns_and_none_that_is_long(account: 
     assert "unknown field 'decision'" in error["message"]
 
 
-@pytest.mark.parametrize("of", collections.COLLECTIONS, ids=lambda of: of.name)
+@pytest.mark.parametrize("of", listings.COLLECTIONS, ids=lambda of: of.name)
 def test_every_field_is_a_column_or_is_said_not_to_be(of: Collection) -> None:
     """A new field of a Struct must be decided about: in `columns` (and in the statement), or in `left_out`."""
     fields = set(of.shown.__struct_fields__)
@@ -234,6 +234,6 @@ def test_every_field_is_a_column_or_is_said_not_to_be(of: Collection) -> None:
 
 def test_every_column_is_in_its_statement() -> None:
     """What the Struct has and the statement does not show would be found by no filter."""
-    for of in collections.COLLECTIONS:
+    for of in listings.COLLECTIONS:
         shown = set(re.findall(r"WHEN '(\w+)' THEN", load("collections")[of.name].sql))
         assert shown >= set(of.columns) | {of.unique, *(one.name for one in of.natural)}, of.name

@@ -6,7 +6,8 @@ import pytest
 
 from aurra.context import Context, Service
 from aurra.faces.auth import authenticate
-from aurra.ops.collections import MEMORIES, TRANSACTIONS, Asked, Page, read_page, read_pages
+from aurra.ops.collections import Asked, Page, read_page, read_pages
+from aurra.ops.listings import MEMORIES, TRANSACTIONS
 from aurra.ops.nodes import Reader, Times
 from tests.conftest import Account, MakeAccount
 from tests.faces.graphql.asking import code, data, errors, nodes
