@@ -116,7 +116,7 @@ async def test_a_signal_ends_it_and_its_database(tmp_path: Path) -> None:
 
 async def test_wrong_use_is_told_on_standard_error(service: Service, dsn: str) -> None:
     """An account that is not there; a URL without a key. Nothing is written where JSON-RPC belongs."""
-    assert await answers(arguments=("--account", "nobody"), database_url=dsn) == ([], 1)
+    assert await answers(arguments=("--account", "nobody"), database_url=dsn) == ([], 2)
     done = CliRunner().invoke(main, ["mcp", "--url", "http://x"], env={"AURRA_API_KEY": None})
     assert (done.exit_code, done.stdout) == (2, "") and "--key" in done.stderr
 

@@ -26,12 +26,26 @@ from aurra.keys import NewKey, Terms, parse_scopes
 from aurra.settings import read_settings
 from aurra.signing import Signable
 from aurra.store.accounts import AccountRow, open_directory
-from tests.conftest import Account, HandClock, MakeAccount
-from tests.plain import connected
+from tests.conftest import Account, HandClock, MakeAccount, service_on
+from tests.plain import connected, own_database
 from tests.running import running
 
 PAGE = Path(__file__).parents[2] / "aurra" / "signing.md"
 CODES = {"signature_required", "malformed_signature", "invalid_signature", "signature_expired", "nonce_used"}
+
+
+@pytest.fixture(scope="module")
+async def dsn(dsn: str) -> AsyncIterator[str]:
+    """A database of its own: the doctor looks at every account."""
+    async with own_database(dsn) as own:
+        yield own
+
+
+@pytest.fixture(scope="module")
+async def service(dsn: str, clock: HandClock) -> AsyncIterator[Service]:
+    """A service on it."""
+    async with service_on(dsn, clock) as running:
+        yield running
 
 
 class Sent(msgspec.Struct, frozen=True):

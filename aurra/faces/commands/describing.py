@@ -179,7 +179,12 @@ def _rows(answered: dict[str, Any]) -> str | None:
     """The list of an answer that has a next page."""
     if "next_cursor" not in answered:
         return None
-    return next((name for name, type_ in answered.items() if get_origin(type_) is list and name != "warnings"), None)
+    lists = (name for name, type_ in answered.items() if get_origin(_undescribed(type_)) is list and name != "warnings")
+    return next(lists, None)
+
+
+def _undescribed(type_: Any) -> Any:
+    return get_args(type_)[0] if get_origin(type_) is Annotated else type_
 
 
 def _members(type_: Any) -> tuple[Any, ...]:
