@@ -38,8 +38,8 @@ run: $(VENV)/.run  ## embedded Postgres, an account, a key, the service on PORT
 seed: $(VENV)/.run  ## the README's dated story, in an account of its own; prints its key
 	@exec $(BIN)/aurra seed
 
-test: $(VENV)/.dev  ## everything but the long variants; two processes, each with a PostgreSQL of its own
-	@$(BIN)/python -m pytest -m "not long and not js and not adapters" -n 2 --dist loadfile
+test: $(VENV)/.dev  ## everything but the long variants; three processes (tests wait, too), each with a PostgreSQL of its own
+	@$(BIN)/python -m pytest -m "not long and not js and not adapters" -n 3 --dist loadfile
 
 test-adapters: $(VENV)/.dev  ## the SDK's adapters, each in an environment of its framework under .venv-adapters
 	@$(BIN)/python -m pytest -m adapters -n 2
