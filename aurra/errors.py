@@ -45,12 +45,18 @@ CODES: dict[str, tuple[int, str]] = {
     "expired_key": (401, "Use another key; this one has expired."),
     "rotated_key": (401, "Use the secret that the rotation answered; the one before it has ended."),
     "invalid_token": (401, "Refresh the token, or connect again; it has ended, or never was one of this service's."),
-    "signature_required": (401, "Sign the request with the key's signing secret; aurra/signing.md says how."),
+    "signature_required": (
+        401,
+        "Sign the request with the key's signing secret, as an SDK does, or as the repository's aurra/signing.md says.",
+    ),
     "malformed_signature": (
         401,
         "Send X-Aurra-Key, X-Aurra-Timestamp, X-Aurra-Nonce and X-Aurra-Signature, each once, and no Authorization.",
     ),
-    "invalid_signature": (401, "Check the key id, the signing secret and what is signed against aurra/signing.md."),
+    "invalid_signature": (
+        401,
+        "Check the key id, the signing secret and what is signed against aurra/signing.md in the repository.",
+    ),
     "signature_expired": (401, "Set the clock that the timestamp comes from; sign every attempt anew."),
     "nonce_used": (401, "Sign every attempt anew, with a nonce of its own."),
     "plan_limit_exceeded": (402, "Send fewer, wait for the next period, or move the account to a bigger plan."),

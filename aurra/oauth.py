@@ -50,7 +50,7 @@ _NOT_PRIVATE = frozenset(
     | {"resource", "sms", "tel", "urn", "vbscript", "view-source", "ws", "wss"}
 )
 """Schemes that are no app's own: a code sent there goes astray, or runs."""
-_URI = re.compile(r"[a-z][a-z0-9+.-]*:/[!#-;=?-\[\]_a-z~]*")
+_URI = re.compile(r"[a-z][a-z0-9+.-]*:/[!#-;=?-\[\]_a-z~]*", re.IGNORECASE)
 _HOST = re.compile(r"[a-z0-9._-]{1,253}|[0-9a-f:.]{2,45}")
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -126,7 +126,7 @@ def shown_name(name: str) -> str:
 
 def require_redirect(uri: str) -> None:
     """Returns for a URI that a code may be sent to; else raises ValueError with a sentence."""
-    if len(uri) > LONGEST_REDIRECT or _URI.fullmatch(uri, re.IGNORECASE) is None:
+    if len(uri) > LONGEST_REDIRECT or _URI.fullmatch(uri) is None:
         raise ValueError(f"it must be an absolute URI of ASCII characters, and at most {LONGEST_REDIRECT} of them")
     parts = urlsplit(uri)
     if "#" in uri:
@@ -150,10 +150,11 @@ def _names_host(parts: SplitResult) -> bool:
 
 def may_redirect(client: Client, uri: str) -> bool:
     """Whether the client registered the URI; on the loopback, with whatever port (RFC 8252)."""
-    if uri in client.redirect_uris:
-        return True
     try:
+        # Also of one that was registered: a client's id outlives the release that made it.
         require_redirect(uri)
+        if uri in client.redirect_uris:
+            return True
         return is_loopback(uri) and any(
             is_loopback(known) and _portless(known) == _portless(uri) for known in client.redirect_uris
         )

@@ -29,7 +29,11 @@ def index() -> dict[str, Any]:
         "openapi": FACES["openapi"],
         "health": {"live": "/health/live", "ready": "/health/ready"},
         "faces": FACES,
-        "authentication": {"scheme": "bearer", "header": "Authorization", "signed": "aurra/signing.md"},
+        "authentication": {
+            "scheme": "bearer",
+            "header": "Authorization",
+            "signed": "aurra/signing.md in the repository",
+        },
         "operations": [_operation(op) for op in OPERATIONS.values()],
         "errors": {code: {"status": status, "hint": hint} for code, (status, hint) in CODES.items()},
     }

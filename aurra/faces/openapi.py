@@ -107,14 +107,13 @@ def _parameter(name: str, place: str, schema: dict[str, Any], *, required: bool)
 
 
 def _require_what_is_answered(components: dict[str, Any]) -> None:
-    """In what is only answered, a field with a default is always there, and the default says nothing."""
+    """In what is only answered, a field with a default is always there; its default is what an older service, which
+    lacks it, would have said."""
     asked = _reached(components, [op.request.__name__ for op in OPERATIONS.values()])
     answered = {struct.__name__: struct for op in OPERATIONS.values() for struct in _structs_in(op.answer)}
     for name in answered.keys() - asked:
         fields = msgspec.structs.fields(answered[name])
         components[name]["required"] = [field.encode_name for field in fields if field.default is not UNSET]
-        for schema in components[name]["properties"].values():
-            schema.pop("default", None)
 
 
 def _structs_in(type_: Any) -> Iterator[type[msgspec.Struct]]:

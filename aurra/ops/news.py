@@ -34,6 +34,10 @@ async def transactions(current: Callable[[], Context], since: int | None) -> Asy
             moved = watch.moved
             moment, rows = await _next(current(), tenant, place)
             for row in rows:
+                # The key may have changed since they were read.
+                up_to = current().caller.up_to
+                if up_to is not None and row.id > up_to:
+                    return
                 yield _node(row, moment, tenant)
             is_all = len(rows) < _AT_ONCE
             place = moment.number if is_all else rows[-1].id

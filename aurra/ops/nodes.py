@@ -103,7 +103,11 @@ class Reader:
 
     async def require_few_bytes(self, tx: Transaction, versions: Sequence[UUID]) -> None:
         """Returns when the texts of these versions fit into what the request may still read; else raises BadRequest."""
-        self._bytes_left -= await history.size(tx, versions) if versions else 0
+        self.spend(await history.size(tx, versions) if versions else 0)
+
+    def spend(self, size: int) -> None:
+        """Counts bytes that are about to be read. Raises BadRequest where they are too many for one request."""
+        self._bytes_left -= size
         if self._bytes_left < 0:
             raise BadRequest(
                 f"This request reads more than {MOST_BYTES // 1_000_000} MB of text: ask for smaller pages.",
@@ -188,6 +192,7 @@ def messages_of(limit: int) -> Fetch:
     ) -> dict[str, list[ConversationMessage]]:
         assert reading.tenant_id is not None
         at = reading.at
+        reader.spend(await conversations.size_of_first_turns(tx, at.number, reading.tenant_id, ids, limit=limit))
         rows = await conversations.first_turns(tx, at.number, reading.tenant_id, ids, limit=limit)
         made = await conversations.made_of(tx, at.number, [row.id for row in rows])
         of_turn = {turn: list(group) for turn, group in itertools.groupby(made, key=lambda row: row.turn)}

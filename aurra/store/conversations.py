@@ -72,6 +72,10 @@ class ToldRow(msgspec.Struct, frozen=True):
     """The instant of the transaction that kept it."""
 
 
+class SizeRow(msgspec.Struct, frozen=True):
+    bytes: int
+
+
 class TurnId(msgspec.Struct, frozen=True):
     id: UUID
 
@@ -150,6 +154,16 @@ async def first_turns(
     return await tx.rows(
         _Q["first_turns"], SessionTurnRow, tx=number, tenant_id=tenant_id, sessions=sessions, limit=limit
     )
+
+
+async def size_of_first_turns(
+    tx: Transaction, number: int, tenant_id: str, sessions: Sequence[str], *, limit: int
+) -> int:
+    """Bytes of what `first_turns` and `made_of` would read."""
+    row = await tx.row(
+        _Q["size_of_first_turns"], SizeRow, tx=number, tenant_id=tenant_id, sessions=sessions, limit=limit
+    )
+    return row.bytes if row else 0
 
 
 async def made_of(tx: Transaction, number: int, turns: Sequence[UUID]) -> list[MadeRow]:

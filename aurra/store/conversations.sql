@@ -119,6 +119,22 @@ CROSS JOIN LATERAL (
   LIMIT :limit) AS o
 ORDER BY asked.id, o.id
 
+-- name: size_of_first_turns -> SizeRow
+-- Bytes of the first turns of some conversations, and of what was made from them; the texts themselves are not read.
+SELECT coalesce(sum(o.bytes + o.made), 0)::bigint AS bytes
+FROM unnest(:sessions::text[]) AS asked(id)
+CROSS JOIN LATERAL (
+  SELECT octet_length(o.text) + coalesce(octet_length(o.metadata::text), 0) + coalesce(octet_length(o.uri), 0) AS bytes,
+    (SELECT coalesce(sum(octet_length(c.text)), 0) FROM memory m
+     JOIN version v ON v.company_id = m.company_id AND v.memory_id = m.id
+       AND v.tx_from <= :tx AND (v.tx_to IS NULL OR v.tx_to > :tx)
+     JOIN content c ON c.company_id = v.company_id AND c.id = v.content_id
+     WHERE m.company_id = :company_id AND m.source_id = o.id) AS made
+  FROM source o
+  WHERE o.company_id = :company_id AND o.tenant_id = :tenant_id AND o.session_id BETWEEN asked.id AND asked.id AND o.tx <= :tx
+  ORDER BY o.tenant_id, o.session_id, o.id
+  LIMIT :limit) AS o
+
 -- name: made_of -> MadeRow
 -- The believed pieces of every memory that was made from some turns, in the order in which they were made.
 SELECT m.source_id AS turn, m.id AS memory_id, lower(v.valid) AS valid_from, upper(v.valid) AS valid_to, c.text

@@ -67,14 +67,17 @@ ORDER BY w.is_opened DESC, w.memory_id, w.valid_from
 
 -- name: size -> SizeRow
 -- Bytes of what versions say, each counted as often as it is asked for; the texts themselves are not read.
-SELECT coalesce(sum(octet_length(c.text)), 0)::bigint AS bytes
+SELECT coalesce(sum(octet_length(c.text) + m.bytes), 0)::bigint AS bytes
 FROM unnest(:versions::uuid[]) AS asked(id)
 CROSS JOIN LATERAL (
-  SELECT v.content_id FROM version v
+  SELECT v.content_id, v.memory_id FROM version v
   WHERE v.company_id = :company_id AND v.id BETWEEN asked.id AND asked.id ORDER BY v.id LIMIT 1) AS v
 CROSS JOIN LATERAL (
   SELECT c.text FROM content c
   WHERE c.company_id = :company_id AND c.id BETWEEN v.content_id AND v.content_id ORDER BY c.id LIMIT 1) AS c
+CROSS JOIN LATERAL (
+  SELECT coalesce(octet_length(m.metadata::text), 0) + coalesce(octet_length(m.extraction::text), 0) AS bytes FROM memory m
+  WHERE m.company_id = :company_id AND m.id BETWEEN v.memory_id AND v.memory_id ORDER BY m.id LIMIT 1) AS m
 
 -- name: stated -> StatedRow
 -- Versions with what they say, in the order asked, as known at a transaction: later closings show null. Each row is

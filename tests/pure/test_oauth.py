@@ -67,6 +67,8 @@ def test_any_text_may_be_presented_as_a_client_or_a_token(text: str) -> None:
         "cursor://anysphere.cursor-mcp/oauth/callback",
         "vscode://vscode.github-authentication/did-authenticate",
         "com.example.app:/oauth",
+        "ms-app:/oauth",
+        "MS-App:/oauth",
     ],
 )
 def test_a_code_may_go_to_hosts_and_programs(uri: str) -> None:
@@ -106,6 +108,10 @@ def test_a_code_may_go_to_hosts_and_programs(uri: str) -> None:
         "mailto:/x",
         "/cb",
         "//host.example/cb",
+        "//host.example:/cb",
+        "\\\\host.example:/cb",
+        "/\\host.example:/cb",
+        "\r\nset-cookie:/x=1",
         "cb",
         "",
         "https://host.example/" + "x" * 500,

@@ -28,6 +28,8 @@ MOST_LEVELS = 12
 MOST_LEVELS_OF_SCHEMA = 18
 """Of what asks for the schema; the usual question goes 15 levels deep."""
 MOST_ALIASES = 30
+MOST_PAGES = 12
+"""Collections and lists that are no node's own: each may read all that there is."""
 MOST_NODES = 10_000
 MOST_FIELDS = 20_000
 """That are looked at, each as often as fragments repeat it."""
@@ -42,6 +44,7 @@ class _Measure:
         self._variables = variables
         self._fields = 0
         self._aliases = 0
+        self._pages = 0
         self.nodes = 0
         self.widest = ("", 0)
 
@@ -72,9 +75,12 @@ class _Measure:
             return
         stands_for = self._size(field, node)
         if stands_for is not None:
+            self._pages += times == 1
+            if self._pages > MOST_PAGES:
+                raise _too_large(f"The query names more than {MOST_PAGES} collections and lists.")
             self.nodes += times * stands_for
             self.widest = max(self.widest, (".".join(path), times * stands_for), key=lambda one: one[1])
-            times *= max(1, stands_for)
+            times *= stands_for
         self.walk(node.selection_set, _named(field), path, times, schema=schema)
 
     def _count(self, node: FieldNode, path: tuple[str, ...], *, schema: bool) -> None:
@@ -93,7 +99,8 @@ class _Measure:
         given = {argument.name.value: self._number(argument.value) for argument in node.arguments or ()}
         if PAGE in field.extensions:
             asked = next((given[name] for name in ("first", "last") if given.get(name) is not None), None)
-            return max(0, field.extensions[PAGE] if asked is None else asked)
+            # One that is empty is looked for all the same.
+            return max(1, field.extensions[PAGE] if asked is None else asked)
         if LIST in field.extensions:
             return checks.clamp(given.get("limit"), field.extensions[LIST])
         return None
@@ -102,6 +109,9 @@ class _Measure:
         if isinstance(value, IntValueNode):
             return int(value.value)
         found = self._variables.get(value.name.value) if isinstance(value, VariableNode) else None
+        # JSON knows 100.0 as a whole number, and so does GraphQL.
+        if isinstance(found, float) and found.is_integer():
+            return int(found)
         return found if isinstance(found, int) else None
 
 

@@ -53,7 +53,7 @@ def response(request_id: str) -> Response[bytes]:
     """The page."""
     return Response(
         _page(),
-        media_type="text/html; charset=utf-8",
+        media_type="text/html",
         headers={**_headers(request_id), "Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"},
     )
 
@@ -62,7 +62,7 @@ def handlers() -> list[HTTPRouteHandler]:
     """What serves the schema: as a text, and as the page reads it before it has a key."""
 
     async def sdl(request: AnyRequest) -> Response[bytes]:
-        return await receiving.respond(request, lambda id_: _told(_sdl(), "text/plain; charset=utf-8", id_))
+        return await receiving.respond(request, lambda id_: _told(_sdl(), "text/plain", id_))
 
     async def introspected(request: AnyRequest) -> Response[bytes]:
         return await receiving.respond(request, lambda id_: _told(_introspected(), "application/json", id_))

@@ -1,6 +1,6 @@
 """What a collection's field is asked with: a page, a filter, an order; and the types of these, in pg_graphql's form."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Any, cast
 
 from graphql import (
@@ -146,7 +146,16 @@ class Arguments:
 
 
 def asked(collection: Collection, info: Any, given: dict[str, Any]) -> Asked:
-    """The page that the arguments ask for. Raises BadRequest for what cannot be meant."""
+    """The page that the arguments ask for, reckoned once for all parents of a request. Raises BadRequest for what
+    cannot be meant."""
+    known: dict[Hashable, Asked] = info.context.asked
+    place = tuple(id(node) for node in info.field_nodes)
+    if place not in known:
+        known[place] = _asked(collection, info, given)
+    return known[place]
+
+
+def _asked(collection: Collection, info: Any, given: dict[str, Any]) -> Asked:
     backward = given.get("last") is not None or given.get("before") is not None
     refused = ("first", "after") if backward else ("last", "before")
     if wrong := next((name for name in refused if given.get(name) is not None), None):
@@ -166,20 +175,21 @@ def asked(collection: Collection, info: Any, given: dict[str, Any]) -> Asked:
         cursor=given.get(place),
         chosen=filtering.selection(given.get("filter"), collection.kinds),
         orders=filtering.orders(given.get("orderBy")),
-        counted="totalCount" in _selected(info, [node.selection_set for node in info.field_nodes]),
+        counted="totalCount" in _selected(info, [node.selection_set for node in info.field_nodes], set()),
     )
 
 
-def _selected(info: Any, sets: "list[SelectionSetNode | None]") -> Iterator[str]:
-    """Names of the fields that are selected, in fragments too."""
+def _selected(info: Any, sets: "list[SelectionSetNode | None]", seen: set[str]) -> Iterator[str]:
+    """Names of the fields that are selected, in fragments too, each of which is looked at once."""
     for selection in (one for selections in sets if selections for one in selections.selections):
         match selection:
             case FieldNode():
                 yield selection.name.value
             case InlineFragmentNode():
-                yield from _selected(info, [selection.selection_set])
-            case FragmentSpreadNode():
-                yield from _selected(info, [info.fragments[selection.name.value].selection_set])
+                yield from _selected(info, [selection.selection_set], seen)
+            case FragmentSpreadNode() if selection.name.value not in seen:
+                seen.add(selection.name.value)
+                yield from _selected(info, [info.fragments[selection.name.value].selection_set], seen)
             case _:
                 pass
 

@@ -22,7 +22,7 @@ from aurra.errors import AurraError, BadRequest, Forbidden, NotAuthenticated, To
 from aurra.faces import addresses, auth, decoding, limits
 from aurra.faces.graphql import executing
 from aurra.faces.graphql.documents import Documents
-from aurra.faces.graphql.executing import Asked, Outcome
+from aurra.faces.graphql.executing import Asked, Chosen, Outcome
 from aurra.faces.graphql.state import State
 
 AnySocket = WebSocket[Any, Any, Any]
@@ -31,6 +31,7 @@ INIT_SECONDS = 10.0
 LOOK_SECONDS = 1.5
 """Between two looks at the key, which is known for three seconds: together less than the five that are promised."""
 MOST_OPERATIONS = 20
+LONGEST_ID = 200
 MOST_OF_A_KEY = 10
 MOST_IN_ALL = 1_000
 LONGEST = 1024 * 1024
@@ -193,16 +194,23 @@ class Connection:
             case "subscribe" if message.id:
                 if message.id in self._operations:
                     raise _Closed(_TWICE, f"Subscriber for {message.id[:50]} already exists")
-                is_one_too_many = len(self._operations) >= MOST_OPERATIONS
-                operating = self._operate(message.id, message.payload, is_one_too_many=is_one_too_many)
-                self._operations[message.id] = group.create_task(operating)
+                if len(message.id) > LONGEST_ID:
+                    raise _Closed(_INVALID, "Invalid message")
+                if len(self._operations) >= MOST_OPERATIONS:
+                    # Told before more is read: whoever sends and never reads is not waited for in memory.
+                    said = BadRequest(
+                        f"A connection has {MOST_OPERATIONS} operations at a time.", code="query_too_large"
+                    )
+                    await self._send("error", message.id, executing.not_chosen(said, uuid4().hex).body["errors"])
+                    return
+                self._operations[message.id] = group.create_task(self._operate(message.id, message.payload))
             case "complete" if message.id:
                 if (operation := self._operations.pop(message.id, None)) is not None:
                     operation.cancel()
             case _:
                 raise _Closed(_INVALID, "Invalid message")
 
-    async def _operate(self, id_: str, payload: dict[str, Any] | None, *, is_one_too_many: bool) -> None:
+    async def _operate(self, id_: str, payload: dict[str, Any] | None) -> None:
         """Does what is asked for, and says so; errors are told to whoever asked."""
         request_id = uuid4().hex
         try:
@@ -210,8 +218,6 @@ class Connection:
         except msgspec.ValidationError:
             raise _Closed(_INVALID, "Invalid message") from None
         try:
-            if is_one_too_many:
-                raise BadRequest(f"A connection has {MOST_OPERATIONS} operations at a time.", code="query_too_large")
             await self._follow(id_, asked, request_id)
         except (_Closed, WebSocketDisconnect):
             raise
@@ -220,7 +226,6 @@ class Connection:
         else:
             await self._send("complete", id_)
         finally:
-            self._states.pop(id_, None)
             if self._operations.get(id_) is asyncio.current_task():
                 del self._operations[id_]
 
@@ -229,6 +234,14 @@ class Connection:
         await limits.admit(self._service, self._socket.scope, self._caller, rates.GRAPHQL)
         chosen = executing.choose(self._sockets.documents, asked)
         state = self._states[id_] = State(self._service, self._caller, request_id)
+        try:
+            await self._answer(id_, state, chosen)
+        finally:
+            # Another may have taken the id while this one was being cancelled.
+            if self._states.get(id_) is state:
+                del self._states[id_]
+
+    async def _answer(self, id_: str, state: State, chosen: Chosen) -> None:
         if chosen.kind is not OperationType.SUBSCRIPTION:
             await self._next(id_, await executing.run(state, chosen))
             return

@@ -29,6 +29,8 @@ class State:
         self.replayed: list[str] = []
         """Fields whose answer is the stored one of an earlier request."""
         self.plan_warning: str | None = None
+        self.asked: dict[Hashable, Asked] = {}
+        """The pages that fields ask for, by their places in the document."""
 
     def begin(self) -> None:
         """What is read from now on belongs to another answer of the same subscription."""

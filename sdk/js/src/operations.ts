@@ -9,7 +9,6 @@ export const conversationsAdd: Operation<types.ConversationAdded> = {
   path: "/agent/conversations",
   positional: ["session_id", "turns"],
   answers: [
-    "warnings",
     "status",
     "session_id",
     "turns_saved",
@@ -23,7 +22,6 @@ export const conversationsAdd: Operation<types.ConversationAdded> = {
     "channel",
     "transaction",
     "receipt",
-    "dry_run",
   ],
   isIdempotent: true,
   isRepeatable: true,
@@ -35,7 +33,7 @@ export const conversationsGet: Operation<types.ConversationFound> = {
   method: "GET",
   path: "/agent/conversations/{session_id}",
   positional: ["session_id"],
-  answers: ["warnings", "conversation", "transaction", "as_of"],
+  answers: ["conversation", "transaction", "as_of"],
   isRepeatable: true,
   hasTenant: true,
 };
@@ -45,7 +43,7 @@ export const conversationsList: Operation<types.ConversationPage> = {
   method: "GET",
   path: "/agent/conversations",
   positional: [],
-  answers: ["warnings", "conversations", "has_more", "next_cursor", "transaction", "as_of"],
+  answers: ["conversations", "has_more", "next_cursor", "transaction", "as_of"],
   isRepeatable: true,
   hasTenant: true,
 };
@@ -55,7 +53,7 @@ export const conversationsMessages: Operation<types.ConversationMessagesPage> = 
   method: "GET",
   path: "/agent/conversations/{session_id}/messages",
   positional: ["session_id"],
-  answers: ["warnings", "session_id", "messages", "has_more", "next_cursor", "transaction", "as_of"],
+  answers: ["session_id", "messages", "has_more", "next_cursor", "transaction", "as_of"],
   isRepeatable: true,
   hasTenant: true,
 };
@@ -65,7 +63,7 @@ export const keysCreate: Operation<types.ApiKeyMade> = {
   method: "POST",
   path: "/api-keys",
   positional: ["scopes"],
-  answers: ["warnings", "key", "signing_secret", "api_key"],
+  answers: ["key", "signing_secret", "api_key"],
   isIdempotent: true,
   isRepeatable: true,
   hasTenant: true,
@@ -76,7 +74,7 @@ export const keysGet: Operation<types.ApiKeyFound> = {
   method: "GET",
   path: "/api-keys/{key_id}",
   positional: ["key_id"],
-  answers: ["warnings", "api_key"],
+  answers: ["api_key"],
   isRepeatable: true,
 };
 
@@ -85,7 +83,7 @@ export const keysList: Operation<types.ApiKeyPage> = {
   method: "GET",
   path: "/api-keys",
   positional: [],
-  answers: ["warnings", "api_keys", "has_more", "next_cursor"],
+  answers: ["api_keys", "has_more", "next_cursor"],
   isRepeatable: true,
 };
 
@@ -94,7 +92,7 @@ export const keysRevoke: Operation<types.ApiKeyFound> = {
   method: "DELETE",
   path: "/api-keys/{key_id}",
   positional: ["key_id"],
-  answers: ["warnings", "api_key"],
+  answers: ["api_key"],
 };
 
 export const keysRotate: Operation<types.ApiKeyMade> = {
@@ -102,7 +100,7 @@ export const keysRotate: Operation<types.ApiKeyMade> = {
   method: "POST",
   path: "/api-keys/{key_id}/rotate",
   positional: ["key_id"],
-  answers: ["warnings", "key", "signing_secret", "api_key"],
+  answers: ["key", "signing_secret", "api_key"],
   isIdempotent: true,
   isRepeatable: true,
 };
@@ -112,7 +110,7 @@ export const keysUpdate: Operation<types.ApiKeyFound> = {
   method: "PATCH",
   path: "/api-keys/{key_id}",
   positional: ["key_id"],
-  answers: ["warnings", "api_key"],
+  answers: ["api_key"],
 };
 
 export const memoriesAdd: Operation<types.MemoryWritten> = {
@@ -121,7 +119,6 @@ export const memoriesAdd: Operation<types.MemoryWritten> = {
   path: "/agent/memories",
   positional: [],
   answers: [
-    "warnings",
     "status",
     "memory_id",
     "memory_ids",
@@ -133,7 +130,6 @@ export const memoriesAdd: Operation<types.MemoryWritten> = {
     "transaction",
     "auto_supersede",
     "receipt",
-    "dry_run",
   ],
   isIdempotent: true,
   isRepeatable: true,
@@ -145,18 +141,7 @@ export const memoriesBulk: Operation<types.BulkWritten> = {
   method: "POST",
   path: "/agent/memories/bulk",
   positional: ["memories"],
-  answers: [
-    "warnings",
-    "status",
-    "items",
-    "saved_count",
-    "duplicate_count",
-    "error_count",
-    "company_id",
-    "transaction",
-    "receipt",
-    "dry_run",
-  ],
+  answers: ["status", "items", "saved_count", "duplicate_count", "error_count", "company_id", "transaction", "receipt"],
   isIdempotent: true,
   isRepeatable: true,
   tenantInside: ["memories"],
@@ -167,7 +152,7 @@ export const memoriesCorrect: Operation<types.Corrected> = {
   method: "POST",
   path: "/memories/{memory_id}/correct",
   positional: ["memory_id", "reason"],
-  answers: ["warnings", "status", "memory_id", "transaction", "receipt", "dry_run"],
+  answers: ["status", "memory_id", "transaction", "receipt"],
   isIdempotent: true,
   isRepeatable: true,
 };
@@ -177,7 +162,7 @@ export const memoriesDelete: Operation<types.Retracted> = {
   method: "DELETE",
   path: "/memories/{memory_id}",
   positional: ["memory_id"],
-  answers: ["warnings", "status", "memory_id", "transaction", "receipt", "dry_run"],
+  answers: ["status", "memory_id", "transaction", "receipt"],
   isIdempotent: true,
   isRepeatable: true,
 };
@@ -187,7 +172,7 @@ export const memoriesErase: Operation<types.Erased> = {
   method: "POST",
   path: "/memories/{memory_id}/erase",
   positional: ["memory_id"],
-  answers: ["warnings", "status", "memory_id", "count", "remaining", "certificate", "transaction", "dry_run"],
+  answers: ["status", "memory_id", "count", "remaining", "certificate", "transaction"],
   isIdempotent: true,
   isRepeatable: true,
 };
@@ -197,7 +182,7 @@ export const memoriesEraseMatching: Operation<types.Erased> = {
   method: "POST",
   path: "/agent/erase",
   positional: [],
-  answers: ["warnings", "status", "memory_id", "count", "remaining", "certificate", "transaction", "dry_run"],
+  answers: ["status", "memory_id", "count", "remaining", "certificate", "transaction"],
   isIdempotent: true,
   isRepeatable: true,
   hasTenant: true,
@@ -208,7 +193,7 @@ export const memoriesGet: Operation<types.MemoryFound> = {
   method: "GET",
   path: "/memories/{memory_id}",
   positional: ["memory_id"],
-  answers: ["warnings", "memory", "pieces", "used_in", "used_in_count", "transaction", "as_of"],
+  answers: ["memory", "pieces", "used_in", "used_in_count", "transaction", "as_of"],
   isRepeatable: true,
 };
 
@@ -217,7 +202,7 @@ export const memoriesGetAudit: Operation<types.Audit> = {
   method: "GET",
   path: "/memories/{memory_id}/audit",
   positional: ["memory_id"],
-  answers: ["warnings", "memory_id", "memory", "provenance", "extraction", "temporal", "history"],
+  answers: ["memory_id", "memory", "provenance", "extraction", "temporal", "history"],
   isRepeatable: true,
 };
 
@@ -226,7 +211,7 @@ export const memoriesList: Operation<types.MemoryPage> = {
   method: "GET",
   path: "/agent/memories",
   positional: [],
-  answers: ["warnings", "memories", "has_more", "next_cursor", "transaction", "as_of"],
+  answers: ["memories", "has_more", "next_cursor", "transaction", "as_of"],
   isRepeatable: true,
   hasTenant: true,
 };
@@ -237,7 +222,6 @@ export const memoriesQuery: Operation<types.Answered> = {
   path: "/agent/query",
   positional: ["question"],
   answers: [
-    "warnings",
     "question",
     "answer",
     "answer_with_citations",
@@ -262,7 +246,7 @@ export const memoriesRetract: Operation<types.Retracted> = {
   method: "POST",
   path: "/memories/{memory_id}/retract",
   positional: ["memory_id"],
-  answers: ["warnings", "status", "memory_id", "transaction", "receipt", "dry_run"],
+  answers: ["status", "memory_id", "transaction", "receipt"],
   isIdempotent: true,
   isRepeatable: true,
 };
@@ -272,7 +256,7 @@ export const memoriesSearch: Operation<types.Found> = {
   method: "POST",
   path: "/agent/search",
   positional: ["query"],
-  answers: ["warnings", "memories", "memories_searched", "search_type", "transaction", "as_of"],
+  answers: ["memories", "memories_searched", "search_type", "transaction", "as_of"],
   isRepeatable: true,
   hasTenant: true,
 };
@@ -282,7 +266,7 @@ export const memoriesSupersede: Operation<types.Superseded> = {
   method: "POST",
   path: "/memories/{memory_id}/supersede",
   positional: ["memory_id"],
-  answers: ["warnings", "status", "memory_id", "superseded_by", "valid_to", "transaction", "receipt", "dry_run"],
+  answers: ["status", "memory_id", "superseded_by", "valid_to", "transaction", "receipt"],
   isIdempotent: true,
   isRepeatable: true,
 };
@@ -292,7 +276,7 @@ export const memoriesTimeline: Operation<types.Timeline> = {
   method: "GET",
   path: "/memories/{memory_id}/timeline",
   positional: ["memory_id"],
-  answers: ["warnings", "memory_id", "company_id", "chain_length", "timeline", "transaction", "as_of"],
+  answers: ["memory_id", "company_id", "chain_length", "timeline", "transaction", "as_of"],
   isRepeatable: true,
 };
 
@@ -301,7 +285,7 @@ export const memoriesVersions: Operation<types.Versions> = {
   method: "GET",
   path: "/memories/{memory_id}/versions",
   positional: ["memory_id"],
-  answers: ["warnings", "memory_id", "versions", "transaction", "as_of"],
+  answers: ["memory_id", "versions", "transaction", "as_of"],
   isRepeatable: true,
 };
 
@@ -310,7 +294,7 @@ export const planHistory: Operation<types.PlanHistoryPage> = {
   method: "GET",
   path: "/plan/history",
   positional: [],
-  answers: ["warnings", "changes", "has_more", "next_cursor"],
+  answers: ["changes", "has_more", "next_cursor"],
   isRepeatable: true,
 };
 
@@ -320,7 +304,6 @@ export const planStatus: Operation<types.PlanStatus> = {
   path: "/plan/status",
   positional: [],
   answers: [
-    "warnings",
     "plan_tier",
     "writes_used",
     "writes_limit",
@@ -339,7 +322,7 @@ export const providerDelete: Operation<types.ProviderSettings> = {
   method: "DELETE",
   path: "/agent/provider",
   positional: [],
-  answers: ["warnings", "provider", "model", "base_url", "extra", "last_four", "changed_at"],
+  answers: [],
   isIdempotent: true,
   isRepeatable: true,
 };
@@ -349,7 +332,7 @@ export const providerGet: Operation<types.ProviderSettings> = {
   method: "GET",
   path: "/agent/provider",
   positional: [],
-  answers: ["warnings", "provider", "model", "base_url", "extra", "last_four", "changed_at"],
+  answers: [],
   isRepeatable: true,
 };
 
@@ -358,7 +341,7 @@ export const providerUpdate: Operation<types.ProviderSettings> = {
   method: "PATCH",
   path: "/agent/provider",
   positional: [],
-  answers: ["warnings", "provider", "model", "base_url", "extra", "last_four", "changed_at"],
+  answers: [],
   isIdempotent: true,
   isRepeatable: true,
 };
@@ -369,7 +352,6 @@ export const receiptsGet: Operation<types.ReceiptFound> = {
   path: "/agent/receipts/{receipt_id}",
   positional: ["receipt_id"],
   answers: [
-    "warnings",
     "receipt_id",
     "at",
     "tenant_id",
@@ -401,7 +383,7 @@ export const receiptsList: Operation<types.ReceiptPage> = {
   method: "GET",
   path: "/agent/receipts",
   positional: [],
-  answers: ["warnings", "receipts", "has_more", "next_cursor", "transaction"],
+  answers: ["receipts", "has_more", "next_cursor", "transaction"],
   isRepeatable: true,
   hasTenant: true,
 };
@@ -412,7 +394,6 @@ export const receiptsReplay: Operation<types.Replayed> = {
   path: "/agent/receipts/{receipt_id}/replay",
   positional: ["receipt_id"],
   answers: [
-    "warnings",
     "receipt_id",
     "drift",
     "evidence",
@@ -432,17 +413,7 @@ export const reviewsAccept: Operation<types.ReviewDecided> = {
   method: "POST",
   path: "/agent/reviews/{review_id}/accept",
   positional: ["review_id"],
-  answers: [
-    "warnings",
-    "status",
-    "review_id",
-    "memory_id",
-    "superseded_by",
-    "valid_to",
-    "transaction",
-    "receipt",
-    "dry_run",
-  ],
+  answers: ["status", "review_id", "memory_id", "superseded_by", "valid_to", "transaction", "receipt"],
   isIdempotent: true,
   isRepeatable: true,
 };
@@ -452,7 +423,7 @@ export const reviewsList: Operation<types.ReviewPage> = {
   method: "GET",
   path: "/agent/reviews",
   positional: [],
-  answers: ["warnings", "reviews", "has_more", "next_cursor", "transaction", "as_of"],
+  answers: ["reviews", "has_more", "next_cursor", "transaction", "as_of"],
   isRepeatable: true,
   hasTenant: true,
 };
@@ -462,17 +433,7 @@ export const reviewsReject: Operation<types.ReviewDecided> = {
   method: "POST",
   path: "/agent/reviews/{review_id}/reject",
   positional: ["review_id"],
-  answers: [
-    "warnings",
-    "status",
-    "review_id",
-    "memory_id",
-    "superseded_by",
-    "valid_to",
-    "transaction",
-    "receipt",
-    "dry_run",
-  ],
+  answers: ["status", "review_id", "memory_id", "superseded_by", "valid_to", "transaction", "receipt"],
   isIdempotent: true,
   isRepeatable: true,
 };
@@ -482,15 +443,7 @@ export const settingsGet: Operation<types.AgentSettings> = {
   method: "GET",
   path: "/agent/settings",
   positional: [],
-  answers: [
-    "warnings",
-    "auto_supersede_default",
-    "excluded_categories",
-    "min_confidence",
-    "classifier_model",
-    "freshness_half_life_days",
-    "review_queue",
-  ],
+  answers: ["excluded_categories"],
   isRepeatable: true,
 };
 
@@ -499,15 +452,7 @@ export const settingsUpdate: Operation<types.AgentSettings> = {
   method: "PATCH",
   path: "/agent/settings",
   positional: [],
-  answers: [
-    "warnings",
-    "auto_supersede_default",
-    "excluded_categories",
-    "min_confidence",
-    "classifier_model",
-    "freshness_half_life_days",
-    "review_queue",
-  ],
+  answers: ["excluded_categories"],
   isIdempotent: true,
   isRepeatable: true,
 };
@@ -517,7 +462,7 @@ export const subjectsGet: Operation<types.Profile> = {
   method: "GET",
   path: "/agent/subjects/{subject}",
   positional: ["subject"],
-  answers: ["warnings", "subject", "external_id", "attributes", "memories", "transaction", "as_of"],
+  answers: ["subject", "external_id", "attributes", "memories", "transaction", "as_of"],
   isRepeatable: true,
   hasTenant: true,
 };
@@ -527,7 +472,7 @@ export const subjectsList: Operation<types.SubjectPage> = {
   method: "GET",
   path: "/agent/subjects",
   positional: [],
-  answers: ["warnings", "subjects", "has_more", "next_cursor", "transaction", "as_of"],
+  answers: ["subjects", "has_more", "next_cursor", "transaction", "as_of"],
   isRepeatable: true,
   hasTenant: true,
 };
@@ -537,7 +482,7 @@ export const subjectsUpdate: Operation<types.SubjectUpdated> = {
   method: "PATCH",
   path: "/agent/subjects/{subject}",
   positional: ["subject"],
-  answers: ["warnings", "subject", "external_id", "tenant_id", "transaction"],
+  answers: ["subject", "external_id", "tenant_id", "transaction"],
   isIdempotent: true,
   isRepeatable: true,
   hasTenant: true,
@@ -548,7 +493,7 @@ export const transactionsDiff: Operation<types.Difference> = {
   method: "GET",
   path: "/agent/diff",
   positional: ["from"],
-  answers: ["warnings", "from", "to", "as_of", "changes"],
+  answers: ["from", "to", "as_of", "changes"],
   isRepeatable: true,
   hasTenant: true,
 };
@@ -559,7 +504,6 @@ export const transactionsGet: Operation<types.TransactionFound> = {
   path: "/agent/transactions/{tx}",
   positional: ["tx"],
   answers: [
-    "warnings",
     "id",
     "at",
     "verb",
@@ -583,7 +527,7 @@ export const transactionsList: Operation<types.TransactionPage> = {
   method: "GET",
   path: "/agent/transactions",
   positional: [],
-  answers: ["warnings", "transactions", "has_more", "next_cursor", "transaction", "as_of"],
+  answers: ["transactions", "has_more", "next_cursor", "transaction", "as_of"],
   isRepeatable: true,
   hasTenant: true,
 };
@@ -593,7 +537,7 @@ export const transactionsRestore: Operation<types.Restored> = {
   method: "POST",
   path: "/agent/transactions/{tx}/restore",
   positional: ["tx"],
-  answers: ["warnings", "status", "restored", "memory_ids", "transaction", "receipt", "dry_run"],
+  answers: ["status", "restored", "memory_ids", "transaction", "receipt"],
   isIdempotent: true,
   isRepeatable: true,
 };
@@ -603,7 +547,7 @@ export const transactionsVerify: Operation<types.Verified> = {
   method: "GET",
   path: "/agent/transactions/verify",
   positional: [],
-  answers: ["warnings", "ok", "checked", "head", "first_bad", "why", "transaction", "as_of"],
+  answers: ["ok", "checked", "head", "first_bad", "why", "transaction", "as_of"],
   isRepeatable: true,
 };
 
@@ -612,7 +556,7 @@ export const usageByKey: Operation<types.UsageOfKeys> = {
   method: "GET",
   path: "/usage/by-key",
   positional: [],
-  answers: ["warnings", "from", "to", "keys", "has_more", "next_cursor", "transaction"],
+  answers: ["from", "to", "keys", "has_more", "next_cursor", "transaction"],
   isRepeatable: true,
 };
 
@@ -621,7 +565,7 @@ export const usageDetails: Operation<types.UsageDetailed> = {
   method: "GET",
   path: "/usage/details",
   positional: [],
-  answers: ["warnings", "from", "to", "details", "has_more", "next_cursor", "transaction"],
+  answers: ["from", "to", "details", "has_more", "next_cursor", "transaction"],
   isRepeatable: true,
 };
 
@@ -631,7 +575,6 @@ export const usageSummary: Operation<types.UsageSummarized> = {
   path: "/usage/summary",
   positional: [],
   answers: [
-    "warnings",
     "from",
     "to",
     "writes",

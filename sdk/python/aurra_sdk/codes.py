@@ -232,7 +232,9 @@ class InvalidTokenError(errors.AuthenticationError):
 
 
 class SignatureRequiredError(errors.AuthenticationError):
-    """401 `signature_required`: Sign the request with the key's signing secret; aurra/signing.md says how."""
+    """401 `signature_required`: Sign the request with the key's signing secret, as an SDK does, or as the repository's
+    aurra/signing.md says.
+    """
 
 
 class MalformedSignatureError(errors.AuthenticationError):
@@ -242,7 +244,9 @@ class MalformedSignatureError(errors.AuthenticationError):
 
 
 class InvalidSignatureError(errors.AuthenticationError):
-    """401 `invalid_signature`: Check the key id, the signing secret and what is signed against aurra/signing.md."""
+    """401 `invalid_signature`: Check the key id, the signing secret and what is signed against aurra/signing.md in the
+    repository.
+    """
 
 
 class SignatureExpiredError(errors.AuthenticationError):

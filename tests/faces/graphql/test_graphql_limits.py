@@ -1,6 +1,7 @@
 """What a query may ask for, and what a request over HTTP may be."""
 
 import json
+import sys
 from typing import Any
 
 import httpx2
@@ -62,12 +63,58 @@ async def test_nodes_are_counted_before_anything_is_read(account: Account) -> No
         "memoriesCollection` with 5,000: give it, or what it is nested in, a smaller `first`."
     )
     assert await refusal(account, query.replace("$n: Int", "$n: Int = 100"))
+    # GraphQL takes 100.0 for a whole number, and so does what counts.
+    assert "10,050 nodes" in await refusal(account, query, n=100.0)
+    # One that is empty is looked for in each of its parents.
+    empty = query.replace("first: $n", "first: 0").replace("($n: Int)", "").replace("first: 50", "first: 100")
+    assert await data(account, empty)
+    within = empty.replace("openedBy { id }", "conversation { memoriesCollection(first: 99) { totalCount } }")
+    assert "nodes" in await refusal(account, within.replace("first: 0", "first: 2"))
     lists = " ".join(f"a{number}: memories_list(limit: 1000) {{ has_more }}" for number in range(11))
     assert "11,000 nodes" in await refusal(account, f"{{ {lists} }}")
     # A fragment that doubles with each of its twenty is looked at no longer than it takes to be refused.
     doubling = " ".join(f"fragment f{number} on Query {{ ...f{number + 1} ...f{number + 1} }}" for number in range(20))
     asked = f"{doubling} fragment f20 on Query {{ __typename }} {{ ...f0 }}"
     assert "20,000 fields" in await refusal(account, asked)
+
+
+async def test_collections_are_bounded_however_empty(account: Account) -> None:
+    """Each may read all that there is: 12 are allowed, lists among them."""
+    counted = " ".join(f"a{number}: memoriesCollection(first: 0) {{ totalCount }}" for number in range(12))
+    assert await data(account, f"{{ {counted} }}")
+    assert "12 collections" in await refusal(account, f"{{ {counted} b: memories_list {{ has_more }} }}")
+
+
+async def test_fragments_are_looked_at_once_for_each_page(account: Account) -> None:
+    """What doubles fourteen times is as quick as what stands there once: counted in calls."""
+    doubling = " ".join(f"fragment f{one} on MemoryConnection {{ ...f{one + 1} ...f{one + 1} }}" for one in range(10))
+    query = (
+        f"{doubling} fragment f10 on MemoryConnection {{ totalCount }} {{ memoriesCollection(first: 1) {{ ...f0 }} }}"
+    )
+    calls = 0
+
+    def count(frame: Any, event: str, _: object) -> None:
+        nonlocal calls
+        calls += event == "call" and frame.f_code.co_name == "_selected"
+
+    sys.setprofile(count)
+    try:
+        assert (await data(account, query))["memoriesCollection"] == {"totalCount": 0}
+    finally:
+        sys.setprofile(None)
+    assert 0 < calls < 200
+
+
+async def test_the_texts_of_turns_are_counted_before_they_are_read(account: Account) -> None:
+    """32 MB a request, turns of conversations among them."""
+    for session in range(5):
+        turns = [{"role": "user", "content": f"{number} " + "x" * 900_000} for number in range(8)]
+        body = {"session_id": f"long {session}", "turns": turns, "extraction": "never"}
+        await account.post("/agent/conversations", **body)
+    query = "query ($n: Int) { conversationsCollection { edges { node { messages(first: $n) { role } } } } }"
+    assert await data(account, query, n=6)
+    refused = await errors(account, query, n=8)
+    assert "32 MB" in refused[0]["message"] and refused[0]["extensions"]["code"] == "query_too_large"
 
 
 async def test_the_schema_can_be_asked_for(account: Account) -> None:
