@@ -54,4 +54,5 @@ def _sorted(value: Any) -> Any:
         return {name: _sorted(value[name]) for name in sorted(value)}  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     if isinstance(value, list):
         return [_sorted(one) for one in value]  # pyright: ignore[reportUnknownVariableType]
-    return value
+    # JavaScript has one kind of number, and writes 30.0 as 30.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
