@@ -68,6 +68,19 @@ LEFT JOIN LATERAL (
     AND :used::text[] && '{topic,importance_score,decision,summary,people,action_items}'
   ORDER BY c.id LIMIT 1) AS c ON true
 
+-- fragment: columns
+-- Of a memory `m`, what the fragments above read.
+m.id, m.slot_id, m.subject, m.source, m.session_id, m.external_id, m.created_at, m.trust
+
+-- fragment: believed
+-- Of each parent's memories `m`, the versions that are believed, and the page that is asked for.
+JOIN version v ON v.company_id = :company_id AND v.memory_id = m.id
+   AND v.tx_from <= :tx AND (v.tx_to IS NULL OR v.tx_to > :tx)
+   AND (:valid_at::timestamptz IS NULL OR v.valid @> :valid_at::timestamptz)
+  {details}
+  OFFSET 0),
+{placed}
+
 -- fragment: listed
 -- Memories of a tenant that are believed at a transaction, in the order in which they were made; what a filter asks for is
 -- looked at as far as the page goes.
@@ -114,15 +127,10 @@ WITH candidates AS (
   SELECT asked.key AS parent, v.id::text AS id, {memory}
   FROM unnest(:parents::text[]) AS asked(key)
   CROSS JOIN LATERAL (
-    SELECT m.id, m.slot_id, m.subject, m.source, m.session_id, m.external_id, m.created_at, m.trust FROM memory m
+    SELECT {columns} FROM memory m
     WHERE m.company_id = :company_id AND m.tenant_id = :tenant_id AND m.subject_key BETWEEN asked.key AND asked.key
     ORDER BY m.tenant_id, m.subject_key) AS m
-  JOIN version v ON v.company_id = :company_id AND v.memory_id = m.id
-   AND v.tx_from <= :tx AND (v.tx_to IS NULL OR v.tx_to > :tx)
-   AND (:valid_at::timestamptz IS NULL OR v.valid @> :valid_at::timestamptz)
-  {details}
-  OFFSET 0),
-{placed}
+  {believed}
 
 -- name: memories_of_conversations -> Placed
 -- That came from sessions.
@@ -130,15 +138,10 @@ WITH candidates AS (
   SELECT asked.key AS parent, v.id::text AS id, {memory}
   FROM unnest(:parents::text[]) AS asked(key)
   CROSS JOIN LATERAL (
-    SELECT m.id, m.slot_id, m.subject, m.source, m.session_id, m.external_id, m.created_at, m.trust FROM memory m
+    SELECT {columns} FROM memory m
     WHERE m.company_id = :company_id AND m.tenant_id = :tenant_id AND m.session_id BETWEEN asked.key AND asked.key
     ORDER BY m.tenant_id, m.session_id) AS m
-  JOIN version v ON v.company_id = :company_id AND v.memory_id = m.id
-   AND v.tx_from <= :tx AND (v.tx_to IS NULL OR v.tx_to > :tx)
-   AND (:valid_at::timestamptz IS NULL OR v.valid @> :valid_at::timestamptz)
-  {details}
-  OFFSET 0),
-{placed}
+  {believed}
 
 -- name: memories_of_transactions -> Placed
 -- By the versions that transactions opened, whether they are still believed or not: of all tenants, or of one.
@@ -152,7 +155,7 @@ WITH candidates AS (
       AND (:tenant_id::text IS NULL OR v.tenant_id = :tenant_id)
     ORDER BY v.tx_from) AS v
   CROSS JOIN LATERAL (
-    SELECT m.id, m.slot_id, m.subject, m.source, m.session_id, m.external_id, m.created_at, m.trust FROM memory m
+    SELECT {columns} FROM memory m
     WHERE m.company_id = :company_id AND m.id BETWEEN v.memory_id AND v.memory_id ORDER BY m.id LIMIT 1) AS m
   {details}
   OFFSET 0),

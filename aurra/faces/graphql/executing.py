@@ -1,7 +1,7 @@
 """Executing a document: what comes of it, and errors as the contract has them."""
 
 import inspect
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, cast
 
 import graphql
@@ -81,20 +81,17 @@ def _numbers(operation: OperationDefinitionNode, given: Mapping[str, Any]) -> di
 
 async def run(state: State, chosen: Chosen) -> Outcome:
     """What comes of a query or a mutation."""
-    found = _library.execute(
-        schema(),
-        chosen.document.node,
-        context_value=state,
-        variable_values=chosen.asked.variables,
-        operation_name=chosen.asked.operationName,
-        max_coercion_errors=MOST_COERCION_ERRORS,
-    )
-    return told(state, await found if inspect.isawaitable(found) else found)
+    return told(state, await _played(_library.execute, state, chosen))
 
 
 async def follow(state: State, chosen: Chosen) -> AsyncGenerator[ExecutionResult] | Outcome:
     """The results of a subscription, as they come; or why it cannot begin."""
-    found = _library.subscribe(
+    results: AsyncGenerator[ExecutionResult] | ExecutionResult = await _played(_library.subscribe, state, chosen)
+    return told(state, results) if isinstance(results, ExecutionResult) else results
+
+
+async def _played(play: Callable[..., Any], state: State, chosen: Chosen) -> Any:
+    found = play(
         schema(),
         chosen.document.node,
         context_value=state,
@@ -102,9 +99,7 @@ async def follow(state: State, chosen: Chosen) -> AsyncGenerator[ExecutionResult
         operation_name=chosen.asked.operationName,
         max_coercion_errors=MOST_COERCION_ERRORS,
     )
-    found = await found if inspect.isawaitable(found) else found
-    results: AsyncGenerator[ExecutionResult] | ExecutionResult = found
-    return told(state, results) if isinstance(results, ExecutionResult) else results
+    return await found if inspect.isawaitable(found) else found
 
 
 def told(state: State, result: ExecutionResult) -> Outcome:

@@ -39,14 +39,13 @@ class Loader(Generic[K, V]):
     async def _run(self, waiting: "dict[K, asyncio.Future[V | None]]") -> None:
         try:
             found = await self._load(list(waiting))
-        except BaseException as error:
+        except Exception as error:
             for future in waiting.values():
-                if isinstance(error, Exception):
-                    _settle(future, error)
-                else:
-                    future.cancel()
-            if isinstance(error, Exception):
-                return
+                _settle(future, error)
+            return
+        except BaseException:
+            for future in waiting.values():
+                future.cancel()
             raise
         for key, future in waiting.items():
             _settle(future, found.get(key))

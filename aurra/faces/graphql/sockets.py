@@ -104,6 +104,7 @@ class Connection:
             async with self._introduced():
                 await self._converse()
         except _Closed as end:
+            # Whoever is gone by now cannot be told, in whatever way that shows.
             with contextlib.suppress(Exception):
                 await self._socket.close(end.code, end.reason)
         except WebSocketDisconnect:

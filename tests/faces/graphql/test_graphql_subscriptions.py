@@ -256,7 +256,10 @@ async def test_connections_and_operations_of_a_key_are_bounded(account: Account,
         assert (refused["type"], refused["id"]) == ("error", str(sockets.MOST_OPERATIONS))
         assert refused["payload"][0]["extensions"]["code"] == "query_too_large"
     async with introduced(url, account) as socket:
-        await socket.subscribe(query="{ __typename }")
+        await socket.subscribe("x" * (sockets.LONGEST_ID + 1))
+        assert await socket.end() == (4400, "Invalid message")
+    async with introduced(url, account) as socket:
+        await socket.subscribe("x" * sockets.LONGEST_ID, query="{ __typename }")
         assert (await socket.receive())["payload"] == {"data": {"__typename": "Query"}}
 
 
