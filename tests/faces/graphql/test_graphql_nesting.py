@@ -1,5 +1,7 @@
 """From one node to others, both ways: what is found, what it costs, and who sees it."""
 
+import json
+import re
 from typing import Any
 
 import pytest
@@ -180,6 +182,36 @@ async def test_another_account_and_another_tenant_are_nobody(told: Account, make
     nobodys = await ask(pinned, query, tenant="a")
     assert {error["extensions"]["code"] for error in answer["errors"]} == {"not_found"}
     assert _plain(answer) == _plain(nobodys)
+
+
+async def test_what_a_node_leads_to_is_of_its_own_tenant(account: Account) -> None:
+    """Two tenants in which all has the same names: under no node of one is anything of the other."""
+    for tenant in ("a", "b"):
+        turns = [{"role": "user", "content": f"said in {tenant}", "id": "1"}]
+        session = {"session_id": "s", "tenant_id": tenant}
+        await account.post("/agent/conversations", turns=turns, channel=f"of {tenant}", extraction="never", **session)
+        old = await account.add(f"old of {tenant}", subject="Kim", valid_from="2026-01-01", **session)
+        new = await account.add(f"new of {tenant}", subject="Kim", valid_from="2026-02-01", **session)
+        await account.post(f"/memories/{old}/supersede", superseded_by=new)
+        await account.client.patch("/agent/subjects/kim", json={"external_id": f"crm {tenant}", "tenant_id": tenant})
+    inner = "memoriesCollection { totalCount edges { node { decision } } }"
+    query = f"""query ($tenant: String) {{
+      now: memoriesCollection(tenant_id: $tenant) {{ edges {{ node {{ decision versions {{ decision }}
+        about {{ external_id memories {inner} }} conversation {{ channel turns {inner} messages {{ content }} }}
+        openedBy {{ {inner} }} }} }} }}
+      sorted: memoriesCollection(tenant_id: $tenant, orderBy: [{{ valid_from: AscNullsLast }}]) {{
+        totalCount edges {{ node {{ decision }} }} }}
+      then: at(asOf: "2026-01-15") {{ memoriesCollection(tenant_id: $tenant) {{
+        edges {{ node {{ decision successor {{ decision }} }} }} }} }}
+      subjectsCollection(tenant_id: $tenant) {{ edges {{ node {{ external_id memories {inner} }} }} }}
+      conversationsCollection(tenant_id: $tenant) {{ edges {{ node {{ channel {inner} messages {{ content }} }} }} }}
+      transactionsCollection(tenant_id: $tenant) {{ edges {{ node {{ {inner} }} }} }} }}"""
+    of_a, of_b = [await data(account, query, tenant=tenant) for tenant in ("a", "b")]
+    told = json.dumps(of_a)
+    assert "new of a" in told and "said in a" in told and "crm a" in told and "old of a" in json.dumps(of_a["then"])
+    assert not re.search(r"\b(of|in|crm) b\b", told)
+    # All that is said of one is said of the other: nothing is more or less.
+    assert re.sub(r"\b(new of|old of|said in|of|crm) a\b", r"\1 b", told) == json.dumps(of_b)
 
 
 KINDS = ("memories", "subjects", "conversations", "transactions")
